@@ -1,0 +1,71 @@
+"""The secrets in links: a token is an HMAC of the delivery and its purpose, so that a mail's bytes can be rebuilt
+without storing it.
+
+The database keeps only the token's SHA-256.  Old keys stay known, since a mail sent under one must still be rebuilt and
+answered.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+
+class UnknownKey(LookupError):
+    """A mail was written under a key that this instance does not hold: put it back among the old keys."""
+
+
+def key_id(key: bytes) -> str:
+    """Return the short public name of a key."""
+    return hashlib.sha256(b"notifier key id\0" + key).hexdigest()[:12]
+
+
+def digest(token: str) -> str:
+    """Return what the database keeps of a token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _mac(key: bytes, *parts: str) -> bytes:
+    return hmac.digest(key, "\0".join(parts).encode(), "sha256")
+
+
+@dataclass(frozen=True, slots=True)
+class Keyring:
+    """The instance's keys by their names, and the one in use."""
+
+    keys: Mapping[str, bytes]
+    current: str
+
+    @classmethod
+    def of(cls, current: bytes, *old: bytes) -> Keyring:
+        return cls(keys={key_id(key): key for key in (current, *old)}, current=key_id(current))
+
+    def token(self, delivery_id: UUID, purpose: str, *, key: str | None = None) -> str:
+        """Return the token of a delivery's link: 256 bits, URL-safe."""
+        return base64.urlsafe_b64encode(_mac(self._key(key), "link", str(delivery_id), purpose)).rstrip(b"=").decode()
+
+    def envelope_tag(self, delivery_id: UUID, attempt: int) -> str:
+        """Return the tag (128 bits, lower case) that the envelope sender carries on one attempt, so that its bounces
+        name it.
+        """
+        mac = _mac(self._key(None), "envelope", str(delivery_id), str(attempt))[:16]
+        return base64.b32encode(mac).rstrip(b"=").decode().lower()
+
+    def derive(self, purpose: str) -> bytes:
+        """Return a key of 32 bytes for another purpose (cookies, form tokens, secrets at rest), from the one in use."""
+        return _mac(self._key(None), "derive", purpose)
+
+    def derive_all(self, purpose: str) -> list[bytes]:
+        """Return that key for every known key, the one in use first."""
+        names = sorted(self.keys, key=lambda name: name != self.current)
+        return [_mac(self.keys[name], "derive", purpose) for name in names]
+
+    def _key(self, name: str | None) -> bytes:
+        try:
+            return self.keys[name or self.current]
+        except KeyError:
+            raise UnknownKey(f"no key called {name} is known: add it to the old secret keys") from None
