@@ -1,0 +1,45 @@
+"""The tables.  Importing this package makes every table known to the metadata."""
+
+from notifier.models.announcement import Announcement, AnnouncementKind, AnnouncementState
+from notifier.models.answer import Answer, AnswerKind
+from notifier.models.client import Client, Contact, Terms
+from notifier.models.delivery import Attempt, Delivery, DeliveryNotice, Fetch, Link, MouldRow
+from notifier.models.event import Event, EventKind
+from notifier.models.item import Item, ItemKind
+from notifier.models.notice import Notice, Sealed
+from notifier.models.provider import Provider
+from notifier.models.registry import Entry, Version
+from notifier.models.user import Role, SignInLink, User
+from notifier.models.webhook import Endpoint, WebhookDelivery, WebhookState
+
+__all__ = [
+    "Announcement",
+    "AnnouncementKind",
+    "AnnouncementState",
+    "Answer",
+    "AnswerKind",
+    "Attempt",
+    "Client",
+    "Contact",
+    "Delivery",
+    "DeliveryNotice",
+    "Endpoint",
+    "Entry",
+    "Event",
+    "EventKind",
+    "Fetch",
+    "Item",
+    "ItemKind",
+    "Link",
+    "MouldRow",
+    "Notice",
+    "Provider",
+    "Role",
+    "Sealed",
+    "SignInLink",
+    "Terms",
+    "User",
+    "Version",
+    "WebhookDelivery",
+    "WebhookState",
+]

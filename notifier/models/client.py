@@ -1,0 +1,65 @@
+"""The clients that are owed notice, their contacts, and their dated terms."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from notifier.models.base import uuid7
+
+
+class Client(SQLModel, table=True):
+    """A company that we owe notice to.  `key` is its number in the CRM."""
+
+    __tablename__ = "client"
+    __table_args__ = (sa.UniqueConstraint("key"),)
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    key: str
+    company: str
+    group: str = ""
+    account_manager: str = ""  # e-mail address
+    account_manager_name: str = ""
+    address: str = ""
+    postcode: str = ""
+    town: str = ""
+    country: str = ""
+    reseller: bool = False
+    services: list[str] = Field(default_factory=list, sa_type=sa.JSON)
+    email_accepted: bool = True
+    created_at: datetime
+
+
+class Contact(SQLModel, table=True):
+    """A person or mailbox at a client, in one role.  One who left the list is kept, with the instant, since notices
+    name it.
+    """
+
+    __tablename__ = "contact"
+    __table_args__ = (sa.UniqueConstraint("client_id", "email", "role"),)
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    client_id: UUID = Field(foreign_key="client.id", index=True)
+    name: str
+    role: str
+    email: str
+    phone: str = ""
+    language: str = "en"
+    left_at: datetime | None = None
+
+
+class Terms(SQLModel, table=True):
+    """The contract version a client is under from a day on; the latest signed one in force counts."""
+
+    __tablename__ = "terms"
+    __table_args__ = (sa.UniqueConstraint("client_id", "signed_on"),)
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    client_id: UUID = Field(foreign_key="client.id", index=True)
+    pack: str
+    signed_on: date
+    recorded_at: datetime
+    replaced_at: datetime | None = None  # a correction said that it never held; kept, since notices name it

@@ -1,0 +1,67 @@
+"""Events: everything that happens, once, in one append-only table."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from notifier.models.base import text_enum
+
+
+class EventKind(StrEnum):
+    """What can happen: `noun.participle`, the same word in the log, on the pages and in webhooks."""
+
+    PROVIDER_CHANGED = "provider.changed"
+    USER_CREATED = "user.created"
+    USER_INVITED = "user.invited"
+    USER_CHANGED = "user.changed"
+    USER_SIGNED_IN = "user.signed_in"
+    CLIENTS_IMPORTED = "clients.imported"
+    DRAFT_CHANGED = "draft.changed"
+    DRAFT_DISCARDED = "draft.discarded"
+    VERSION_PUBLISHED = "version.published"
+    VERSION_LIVE = "version.live"
+    ANNOUNCEMENT_PUBLISHED = "announcement.published"
+    ANNOUNCEMENT_LIVE = "announcement.live"
+    ANNOUNCEMENT_BREACHED = "announcement.breached"
+    NOTICE_RAISED = "notice.raised"
+    NOTICE_SENT = "notice.sent"
+    NOTICE_RECEIVED = "notice.received"
+    NOTICE_POSTPONED = "notice.postponed"
+    NOTICE_UNREACHED = "notice.unreached"
+    NOTICE_LAPSED = "notice.lapsed"
+    DELIVERY_DEFERRED = "delivery.deferred"
+    DELIVERY_REFUSED = "delivery.refused"
+    DELIVERY_UNKNOWN = "delivery.unknown"
+    DELIVERY_SETTLED = "delivery.settled"
+    DELIVERY_REPEATED = "delivery.repeated"
+    LETTER_ACCEPTED = "letter.accepted"
+    ANSWER_RECORDED = "answer.recorded"
+    ANSWER_CLOSED = "answer.closed"
+    ANSWER_REVIEWED = "answer.reviewed"
+    ANSWER_DOUBTED = "answer.doubted"
+    ITEM_NOTED = "item.noted"
+    ENDPOINT_ADDED = "endpoint.added"
+    ENDPOINT_DISABLED = "endpoint.disabled"
+    ENDPOINT_TESTED = "endpoint.tested"
+    WEBHOOK_EXHAUSTED = "webhook.exhausted"
+
+
+class Event(SQLModel, table=True):
+    """One thing that happened.  `data` holds ids, dates and company names, never a person's name, address or words."""
+
+    __tablename__ = "event"
+
+    id: int | None = Field(default=None, primary_key=True, sa_type=sa.BigInteger().with_variant(sa.Integer, "sqlite"))
+    # Unchecked: new kinds come with new versions, and no migration may rewrite this table.
+    kind: EventKind = Field(sa_type=text_enum(EventKind, checked=False), index=True)
+    about_id: UUID = Field(index=True)
+    announcement_id: UUID | None = Field(default=None, index=True)
+    by: str
+    at: datetime
+    data: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)

@@ -1,0 +1,41 @@
+"""Open items: what waits for a person."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from notifier.models.base import text_enum, uuid7
+
+
+class ItemKind(StrEnum):
+    UNREACHABLE_CLIENT = "unreachable_client"
+    UNKNOWN_DELIVERY = "unknown_delivery"
+    REFUSED_DELIVERY = "refused_delivery"
+    OBJECTION = "objection"
+    TERMINATION = "termination"
+    MACHINE_LIKE_ANSWER = "machine_like_answer"
+    ENDPOINT_FAILING = "endpoint_failing"
+
+
+class Item(SQLModel, table=True):
+    """Something that a person must look at.  `open` is true until closed and empty after: one open item per kind and
+    thing.
+    """
+
+    __tablename__ = "item"
+    __table_args__ = (sa.UniqueConstraint("kind", "about_id", "open"),)
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    kind: ItemKind = Field(sa_type=text_enum(ItemKind))
+    about_id: UUID
+    announcement_id: UUID | None = Field(default=None, index=True)
+    open: bool | None = True
+    opened_at: datetime
+    closed_at: datetime | None = None
+    closed_by: str = ""
+    note: str = ""

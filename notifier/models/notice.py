@@ -1,0 +1,64 @@
+"""A notice: one client being told of one announcement, and the deadline it was raised under."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlmodel import Field, SQLModel
+
+from notifier.models.base import text_enum, uuid7
+from notifier.rules.notice_states import NoticeState, NoticeStep, next_notice_state
+from notifier.rules.terms import Rule
+
+
+class Sealed(SQLModel, table=True):
+    """One deadline as computed at publishing, sealed with what it was computed from.
+
+    One row serves every notice of an announcement with the same terms: a deadline is counted once per distinct terms.
+    """
+
+    __tablename__ = "sealed"
+    __table_args__ = (sa.UniqueConstraint("announcement_id", "pack", "sealed_at"),)
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    announcement_id: UUID = Field(foreign_key="announcement.id")
+    pack: str
+    rule: dict[str, Any] = Field(sa_type=sa.JSON)
+    received_on: date  # presumed
+    last_day: date
+    until: datetime
+    steps: list[dict[str, str]] = Field(sa_type=sa.JSON)
+    sealed_at: datetime  # at publishing, or when latecomers were told
+    versions: dict[str, str] = Field(sa_type=sa.JSON)  # of the holiday tables and time zones used
+
+    @property
+    def counted(self) -> Rule:
+        return Rule.from_json(self.rule)
+
+
+class Notice(SQLModel, table=True):
+    """One client's notice.  `object_by` is the last day to object as last told, `object_until` the first instant (UTC)
+    too late.
+    """
+
+    __tablename__ = "notice"
+    __table_args__ = (sa.UniqueConstraint("announcement_id", "client_id"),)
+
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
+    announcement_id: UUID = Field(foreign_key="announcement.id", index=True)
+    client_id: UUID = Field(foreign_key="client.id", index=True)
+    terms_id: UUID = Field(foreign_key="terms.id")
+    sealed_id: UUID = Field(foreign_key="sealed.id")
+    state: NoticeState = Field(default=NoticeState.RAISED, sa_type=text_enum(NoticeState))
+    object_by: date
+    object_until: datetime
+    received_on: date | None = None
+    received_how: str = ""  # "relay", or what a person recorded
+    raised_at: datetime
+
+    def take(self, step: NoticeStep) -> None:
+        """Move to the state after a step; an illegal one raises IllegalNoticeStep."""
+        self.state = next_notice_state(self.state, step)
