@@ -1,0 +1,1 @@
+"""Outside worlds (mail relays, web hooks, letters, lists), each behind a small deep module."""

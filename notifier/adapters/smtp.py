@@ -1,0 +1,498 @@
+"""Mail to a relay, over sessions that are kept, many mails at a time, each held at its final dot.
+
+A round of mails goes in lock-step: one line is written on every session before the first answer is read, so the
+way to the relay and back is paid once a round and not once a mail. `smtplib` opens the sessions (EHLO, STARTTLS,
+AUTH); its reader is replaced by one that is bounded in time and in memory.
+"""
+
+import re
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+from notifier.adapters.sending import Held, Mail, Outcome, Verdict, flaw
+
+_LONGEST_REPLY = 16_384  # bytes, all lines together; an honest EHLO answer has about 500
+_FAIR_SHARE = 1.0  # seconds each session gets even when a slow neighbour has used up the phase
+_YES, _GO_ON, _LATER, _NO = 2, 3, 4, 5  # first digits of a reply code (RFC 5321 4.2.1)
+_HANGS_UP = 421
+_RELAYS_TROUBLE = frozenset({_HANGS_UP, 503, 530, 534, 535, 538})  # said of the session or of us, not of this recipient
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_Phase = Literal["MAIL", "RCPT", "DATA"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timeouts:
+    """Seconds to wait in each phase; the defaults are the least that RFC 5321 4.5.3.2 asks for."""
+
+    connect: float = 30
+    greeting: float = 300  # also each answer to EHLO, STARTTLS and AUTH
+    mail: float = 300
+    rcpt: float = 300
+    data: float = 120
+    block: float = 180
+    dot: float = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Relay:
+    """Where mail is handed over. Raises ValueError for a password that would travel in clear."""
+
+    host: str
+    port: int
+    security: Literal["none", "starttls", "tls"] = "starttls"
+    username: str = ""
+    password: str = field(default="", repr=False)
+    sessions: int = 10
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    local_hostname: str | None = None  # said in EHLO; None asks the machine for its name
+    ca_file: Path | None = None  # trusted instead of the system's authorities
+    mails_per_session: int = 100
+    seconds_per_session: float = 300
+
+    def __post_init__(self) -> None:
+        if self.username and self.security == "none":
+            raise ValueError('a relay with a password needs security "starttls" or "tls"')
+
+    @property
+    def peer(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    code: int
+    text: str
+
+    @property
+    def kind(self) -> int:
+        return self.code // 100
+
+
+class _Session(smtplib.SMTP):
+    """One conversation with the relay. Every failure is an OSError and leaves the session closed."""
+
+    def __init__(self, relay: Relay, context: ssl.SSLContext | None) -> None:
+        super().__init__(local_hostname=relay.local_hostname)
+        self.relay = relay
+        self.tls = ""
+        self.mails = 0
+        self.born = time.monotonic()
+        self.unfinished = False  # an envelope was begun and refused: RSET before the next
+        self.unread = b""
+        try:
+            self._open(context)
+        except (OSError, ValueError):  # ValueError: a host name or a password that cannot be encoded
+            self.close()
+            raise
+
+    def _open(self, context: ssl.SSLContext | None) -> None:
+        relay = self.relay
+        self.sock = socket.create_connection((relay.host, relay.port), timeout=relay.timeouts.connect)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context and relay.security == "tls":
+            self._wrap(context)
+        self._expect(220, self.getreply(), "the relay does not greet us")
+        self.ehlo_or_helo_if_needed()
+        if context and relay.security == "starttls":
+            if not self.has_extn("starttls"):
+                raise smtplib.SMTPNotSupportedError("the relay offers no STARTTLS; no mail goes in clear")
+            self._expect(220, self.docmd("STARTTLS"), "the relay refuses STARTTLS")
+            if self.unread:  # said in clear, to be believed after the handshake (CVE-2011-0411)
+                raise smtplib.SMTPServerDisconnected("bytes were slipped in before the TLS handshake")
+            self._wrap(context)
+            self.ehlo_resp = self.helo_resp = None
+            self.ehlo_or_helo_if_needed()
+        if relay.username:
+            self.login(relay.username, relay.password)
+
+    def _wrap(self, context: ssl.SSLContext) -> None:
+        wrapped = context.wrap_socket(self._socket(), server_hostname=self.relay.host)
+        self.sock, self.tls = wrapped, wrapped.version() or ""
+
+    def _expect(self, code: int, reply: tuple[int, bytes], trouble: str) -> None:
+        if reply[0] != code:
+            raise smtplib.SMTPResponseException(reply[0], trouble.encode() + b": " + reply[1])
+
+    def _socket(self) -> socket.socket:
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("the session is closed")
+        return self.sock
+
+    @property
+    def closed(self) -> bool:
+        return self.sock is None
+
+    @property
+    def worn(self) -> bool:
+        return (
+            self.mails >= self.relay.mails_per_session
+            or time.monotonic() - self.born > self.relay.seconds_per_session
+            or not self.quiet()
+        )
+
+    def quiet(self) -> bool:
+        """Whether the relay is still there and has said nothing unasked (as 421 before it hangs up)."""
+        if self.unread or self.sock is None:
+            return False
+        self.sock.settimeout(0)
+        try:
+            self.unread = self.sock.recv(4096)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return True
+        except OSError:
+            return False
+        return False
+
+    def write(self, data: bytes, until: float) -> None:
+        """Write all of `data`, or raise and leave the session closed. `until` is an instant of the monotonic clock."""
+        try:
+            sock = self._socket()
+            sock.settimeout(_left(until))
+            sock.sendall(data)
+        except OSError:
+            self.close()
+            raise
+
+    def getreply(self) -> tuple[int, bytes]:
+        """What smtplib reads with while the session is opened."""
+        code, lines = self._reply(time.monotonic() + self.relay.timeouts.greeting)
+        return code, b"\n".join(lines)
+
+    def reply(self, until: float) -> _Reply:
+        code, lines = self._reply(time.monotonic() + _left(until))
+        return _Reply(code, _clean(b"\n".join(lines)))
+
+    def _reply(self, until: float) -> tuple[int, list[bytes]]:
+        lines: list[bytes] = []
+        budget = _LONGEST_REPLY
+        try:
+            while True:
+                line = self._line(until, budget)
+                budget -= len(line)
+                code, mark = line[:3], line[3:4]
+                if not (code.isdigit() and b"200" <= code < b"600" and mark in {b"", b" ", b"-"}):
+                    raise smtplib.SMTPServerDisconnected(f"not an SMTP reply: {_clean(line[:80])}")
+                lines.append(line[4:])
+                if mark != b"-":
+                    return int(code), lines
+        except OSError:
+            self.close()
+            raise
+
+    def _line(self, until: float, budget: int) -> bytes:
+        while b"\n" not in self.unread:
+            if len(self.unread) >= budget:
+                raise smtplib.SMTPServerDisconnected("the relay's reply has no end")
+            left = until - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the relay's reply took too long")
+            sock = self._socket()
+            sock.settimeout(left)
+            more = sock.recv(4096)
+            if not more:
+                raise smtplib.SMTPServerDisconnected("the relay cut the connection")
+            self.unread += more
+        line, _, self.unread = self.unread.partition(b"\n")
+        if len(line) >= budget:
+            raise smtplib.SMTPServerDisconnected("the relay's reply has no end")
+        return line.rstrip(b"\r")
+
+    def leave(self) -> None:
+        """Say QUIT and go without waiting for the answer."""
+        try:
+            self.write(b"QUIT\r\n", time.monotonic())
+        except OSError:
+            return
+        self.close()
+
+
+@dataclass(slots=True)
+class _Offer:
+    """One mail on one session. Without an outcome after DATA and its body, it is held at the dot."""
+
+    mail: Mail
+    session: _Session
+    commands: dict[_Phase, bytes]
+    outcome: Outcome | None = None
+    spent: bool = False
+
+    @property
+    def pipelined(self) -> bool:
+        return self.session.has_extn("pipelining")
+
+    def ask(self, phase: _Phase, until: float) -> None:
+        """Write this phase's command; a pipelining relay gets all of them with the first (RFC 2920)."""
+        if self.outcome or (self.pipelined and phase != "MAIL"):
+            return
+        lines = b"".join(self.commands.values()) if self.pipelined else self.commands[phase]
+        if phase == "MAIL" and self.session.unfinished:
+            lines = b"RSET\r\n" + lines
+        self._attempt(lines, until)
+
+    def hear(self, phase: _Phase, until: float) -> None:
+        """Read the answer to this phase's command, also of one written before an earlier one was refused."""
+        if self.session.closed:
+            return
+        try:
+            if phase == "MAIL" and self.session.unfinished:
+                self.session.reply(until)
+                self.session.unfinished = False
+            reply = self.session.reply(until)
+        except OSError as cut:
+            self.outcome = self.outcome or self.end(Verdict.DEFERRED, None, f"cut at {phase}: {cut}")
+            return
+        if self.outcome:
+            self._drain(phase, reply)
+        elif reply.kind != (_GO_ON if phase == "DATA" else _YES):
+            self._refuse(phase, reply)
+
+    def _refuse(self, phase: _Phase, reply: _Reply) -> None:
+        self.outcome = self.end(_before_the_dot(phase, reply), reply.code, reply.text)
+        self.session.unfinished = True
+        if reply.code in _RELAYS_TROUBLE or reply.kind not in {_LATER, _NO} or not self.pipelined:
+            self.session.close()
+
+    def _drain(self, phase: _Phase, reply: _Reply) -> None:
+        """A go-ahead for a mail already refused leaves nothing but to hang up: a dot would send an empty mail."""
+        if phase == "DATA" and reply.kind not in {_LATER, _NO}:
+            self.session.close()
+
+    def pour(self, until: float) -> None:
+        """Write the message, all but the final dot."""
+        if not self.outcome:
+            self._attempt(_stuffed(self.mail.content), until)
+
+    def dot(self, until: float) -> None:
+        """Give the final dot, unless the relay is gone or has spoken out of turn: then it is certain that none left."""
+        if not self.session.quiet():
+            self.outcome = self._last_words()
+            self.session.close()
+            return
+        try:
+            self.session.write(b".\r\n", until)
+        except OSError as cut:  # how much of the three bytes left is not known
+            self.outcome = self.end(Verdict.UNKNOWN, None, f"cut at the final dot: {cut}")
+
+    def verdict(self, until: float) -> Outcome:
+        """Read the answer to the final dot."""
+        if self.outcome:
+            return self.outcome
+        self.session.mails += 1
+        try:
+            reply = self.session.reply(until)
+        except OSError as cut:
+            return self.end(Verdict.UNKNOWN, None, f"no answer to the final dot: {cut}")
+        if reply.code == _HANGS_UP or reply.kind == _GO_ON:
+            self.session.close()
+        return self.end(_after_the_dot(reply), reply.code, reply.text)
+
+    def _last_words(self) -> Outcome:
+        try:
+            reply = self.session.reply(time.monotonic())
+        except OSError as cut:
+            return self.end(Verdict.DEFERRED, None, f"gone before the final dot: {cut}")
+        return self.end(Verdict.DEFERRED, reply.code, reply.text)
+
+    def end(self, verdict: Verdict, code: int | None, reply: str) -> Outcome:
+        return _outcome(self.mail, verdict, code, reply, self.session.relay, self.session.tls)
+
+    def _attempt(self, data: bytes, until: float) -> None:
+        try:
+            self.session.write(data, until)
+        except OSError as cut:
+            self.outcome = self.end(Verdict.DEFERRED, None, f"cut before the final dot: {cut}")
+
+
+class SmtpSender:
+    """A `Sender` for one relay. Sessions are opened when needed, kept between rounds, and retired by use and age."""
+
+    def __init__(self, relay: Relay) -> None:
+        self._relay = relay
+        self._context = None if relay.security == "none" else _verified(relay.ca_file)
+        self._idle: list[_Session] = []
+
+    @property
+    def capacity(self) -> int:
+        return self._relay.sessions
+
+    def hold(self, mails: Sequence[Mail]) -> tuple[list[Held], list[Outcome]]:
+        if len(mails) > self.capacity:
+            raise ValueError(f"{len(mails)} mails offered to {self.capacity} sessions")
+        flaws = [(mail, flaw(mail)) for mail in mails]
+        outcomes = [_outcome(mail, Verdict.REFUSED, None, why, self._relay) for mail, why in flaws if why]
+        offers, unplaced = self._place([mail for mail, why in flaws if not why])
+        self._converse(offers)
+        outcomes += unplaced
+        outcomes += [offer.outcome for offer in offers if offer.outcome]
+        self._keep(offer.session for offer in offers if offer.outcome)
+        return [offer for offer in offers if not offer.outcome], outcomes
+
+    def release(self, held: Sequence[Held]) -> list[Outcome]:
+        offers = _spend(held)
+        until = time.monotonic() + self._relay.timeouts.block
+        for offer in offers:
+            offer.dot(until)
+        until = time.monotonic() + self._relay.timeouts.dot
+        outcomes = [offer.verdict(until) for offer in offers]
+        self._keep(offer.session for offer in offers)
+        return outcomes
+
+    def drop(self, held: Sequence[Held]) -> None:
+        for offer in _spend(held):
+            offer.session.close()
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().leave()
+
+    def _place(self, mails: list[Mail]) -> tuple[list[_Offer], list[Outcome]]:
+        """Give each mail a session; what finds none, or one that cannot carry it, comes back as an outcome."""
+        offers: list[_Offer] = []
+        outcomes: list[Outcome] = []
+        for mail, session in zip(mails, self._sessions(len(mails)), strict=True):
+            if isinstance(session, Exception):
+                outcomes.append(_no_session(mail, session, self._relay))
+            elif lack := _lack(mail, session):
+                outcomes.append(_outcome(mail, Verdict.REFUSED, None, lack, self._relay, session.tls))
+                self._keep([session])
+            else:
+                offers.append(_Offer(mail, session, _commands(mail, session)))
+        return offers, outcomes
+
+    def _sessions(self, count: int) -> list[_Session | Exception]:
+        """As many sessions as asked for: idle ones first, then new ones, opened side by side.
+
+        With none idle, the first is opened alone: a relay that turns us away is asked once a round,
+        not ten times, since ten wrong passwords lock an account.
+        """
+        ready: list[_Session | Exception] = []
+        while len(ready) < count and self._idle:
+            session = self._idle.pop()
+            if session.worn:
+                session.leave()
+            else:
+                ready.append(session)
+        if count and not ready:
+            first = self._open()
+            if isinstance(first, Exception):
+                return [first] * count
+            ready.append(first)
+        if missing := count - len(ready):
+            with ThreadPoolExecutor(missing) as pool:
+                ready += [opening.result() for opening in [pool.submit(self._open) for _ in range(missing)]]
+        return ready
+
+    def _open(self) -> _Session | Exception:
+        try:
+            return _Session(self._relay, self._context)
+        except (OSError, ValueError) as trouble:
+            return trouble
+
+    def _converse(self, offers: list[_Offer]) -> None:
+        limits = self._relay.timeouts
+        phases: dict[_Phase, float] = {"MAIL": limits.mail, "RCPT": limits.rcpt, "DATA": limits.data}
+        for phase, limit in phases.items():
+            until = time.monotonic() + limit
+            for offer in offers:
+                offer.ask(phase, until)
+            for offer in offers:
+                offer.hear(phase, until)
+        until = time.monotonic() + limits.block
+        for offer in offers:
+            offer.pour(until)
+
+    def _keep(self, sessions: Iterable[_Session]) -> None:
+        self._idle += [session for session in sessions if not session.closed]
+
+
+def _verified(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=ca_file)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
+
+
+def _left(until: float) -> float:
+    return max(until - time.monotonic(), _FAIR_SHARE)
+
+
+def _clean(text: str | bytes) -> str:
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    return _CONTROL.sub(" ", text).strip()[:500]
+
+
+def _stuffed(content: bytes) -> bytes:
+    """The message with its dots doubled (RFC 5321 4.5.2) and a line end at its end."""
+    stuffed = content.replace(b"\n.", b"\n..")
+    if content.startswith(b"."):
+        stuffed = b"." + stuffed
+    return stuffed if stuffed.endswith(b"\r\n") else stuffed + b"\r\n"
+
+
+def _lack(mail: Mail, session: _Session) -> str:
+    """What this mail needs and the relay does not offer."""
+    if not (mail.sender + mail.recipient).isascii() and not session.has_extn("smtputf8"):
+        return "the relay takes no addresses beyond ASCII (it offers no SMTPUTF8)"
+    if not mail.content.isascii() and not session.has_extn("8bitmime"):
+        return "the relay takes no messages beyond ASCII (it offers no 8BITMIME)"
+    return ""
+
+
+def _commands(mail: Mail, session: _Session) -> dict[_Phase, bytes]:
+    options = ""
+    if session.has_extn("size"):
+        options += f" SIZE={len(mail.content)}"
+    if not mail.content.isascii():
+        options += " BODY=8BITMIME"
+    if not (mail.sender + mail.recipient).isascii():
+        options += " SMTPUTF8"
+    return {
+        "MAIL": f"MAIL FROM:<{mail.sender}>{options}\r\n".encode(),
+        "RCPT": f"RCPT TO:<{mail.recipient}>\r\n".encode(),
+        "DATA": b"DATA\r\n",
+    }
+
+
+def _before_the_dot(phase: _Phase, reply: _Reply) -> Verdict:
+    """A no to MAIL is about us, not about the recipient: it would refuse everybody."""
+    certain_no = reply.kind == _NO and reply.code not in _RELAYS_TROUBLE and phase != "MAIL"
+    return Verdict.REFUSED if certain_no else Verdict.DEFERRED
+
+
+def _after_the_dot(reply: _Reply) -> Verdict:
+    by_first_digit = {_YES: Verdict.ACCEPTED, _LATER: Verdict.DEFERRED, _NO: Verdict.REFUSED}
+    return by_first_digit.get(reply.kind, Verdict.UNKNOWN)
+
+
+def _no_session(mail: Mail, trouble: Exception, relay: Relay) -> Outcome:
+    """Nothing said while a session is opened is about the recipient: the mail is deferred, never refused."""
+    if isinstance(trouble, smtplib.SMTPResponseException):
+        reply = trouble.smtp_error
+        words = _clean(reply)
+        if isinstance(trouble, smtplib.SMTPAuthenticationError):
+            words = f"the relay refuses our name and password: {words}"
+        return _outcome(mail, Verdict.DEFERRED, trouble.smtp_code, words, relay)
+    return _outcome(mail, Verdict.DEFERRED, None, f"no session with the relay: {trouble}", relay)
+
+
+def _outcome(mail: Mail, verdict: Verdict, code: int | None, reply: str, relay: Relay, tls: str = "") -> Outcome:
+    return Outcome(
+        delivery_id=mail.delivery_id, verdict=verdict, code=code, reply=_clean(reply), peer=relay.peer, tls=tls
+    )
+
+
+def _spend(held: Sequence[Held]) -> list[_Offer]:
+    """Each held mail is let go once; its session may long carry another. Raises ValueError for a second time."""
+    offers = cast("list[_Offer]", list(held))  # `hold` hands out nothing else
+    if any(offer.spent for offer in offers):
+        raise ValueError("a held mail was already released or dropped")
+    for offer in offers:
+        offer.spent = True
+    return offers
