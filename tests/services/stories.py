@@ -1,0 +1,84 @@
+"""What happens around the services in a story: the relay answers, somebody clicks, a contract says something else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlmodel import Session, col, select
+
+from notifier.adapters.sending import Mail, Outcome, Verdict
+from notifier.models import Announcement, Client, Delivery, DeliveryNotice, Event, EventKind, Notice
+from notifier.services import items, outbox
+from notifier.services.desk import Desk
+from tests.factories import PACK
+
+RELAY = "relay.example:25"
+
+
+def with_pack(desk: Desk, name: str, **rule: Any) -> Desk:  # noqa: ANN401 - fields of any type
+    """Add a contract that says the same as the shipped one but for some fields of its rule."""
+    shipped = desk.packs[PACK]
+    changed = replace(shipped.rule_for("subprocessor"), **rule)
+    return replace(desk, packs={**desk.packs, name: replace(shipped, name=name, rules={"subprocessor": changed})})
+
+
+def send_due(
+    session: Session, desk: Desk, *, now: datetime, verdicts: Mapping[str, Verdict] | None = None
+) -> list[Mail]:
+    """Hand over all that is due; the relay accepts everything but what `verdicts` says of an address."""
+    mails = outbox.claim(session, desk, worker="worker", limit=1000, now=now)
+    outbox.hand_over(session, desk, [mail.delivery_id for mail in mails], worker="worker")
+    session.expire_all()
+    said = verdicts or {}
+    outcomes = [
+        Outcome(
+            delivery_id=mail.delivery_id,
+            verdict=said.get(mail.recipient, Verdict.ACCEPTED),
+            code=250,
+            reply="so be it",
+            peer=RELAY,
+            tls="",
+        )
+        for mail in mails
+    ]
+    outbox.settle(session, desk, outcomes, worker="worker", now=now)
+    session.flush()
+    return mails
+
+
+def notice_of(session: Session, client: Client) -> Notice:
+    return session.exec(select(Notice).where(Notice.client_id == client.id)).one()
+
+
+def deliveries(session: Session, letter: str = "notice") -> list[Delivery]:
+    return list(session.exec(select(Delivery).where(Delivery.letter == letter).order_by(col(Delivery.address))))
+
+
+def token_for(session: Session, desk: Desk, address: str, letter: str = "notice") -> str:
+    """Return the token in the link of the newest letter to an address."""
+    query = select(Delivery).where(Delivery.letter == letter, Delivery.address == address)
+    newest = session.exec(query.order_by(col(Delivery.id).desc())).first()
+    assert newest is not None
+    return desk.keyring.token(newest.id, "notice", key=newest.key_id)
+
+
+def carried(session: Session, delivery: Delivery) -> set[str]:
+    """Return the companies that a letter tells."""
+    query = (
+        select(Client.company)
+        .join(Notice, col(Notice.client_id) == Client.id)
+        .join(DeliveryNotice, col(DeliveryNotice.notice_id) == Notice.id)
+    )
+    return set(session.exec(query.where(DeliveryNotice.delivery_id == delivery.id)))
+
+
+def kinds_of_items(session: Session, announcement: Announcement | None = None) -> list[str]:
+    about = announcement.id if announcement else None
+    return sorted(item.kind.value for item in items.open_items(session, announcement=about))
+
+
+def happened(session: Session, kind: EventKind) -> list[Event]:
+    return list(session.exec(select(Event).where(Event.kind == kind).order_by(col(Event.id))))
