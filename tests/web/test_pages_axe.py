@@ -1,0 +1,169 @@
+"""Every page in a real browser: no violation of WCAG 2 A and AA, nothing that our own policy forbids, and nothing wider
+than a phone.
+"""
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, sync_playwright
+from sqlmodel import Session, select
+from werkzeug.serving import make_server
+
+from notifier.adapters.mailbox import Mailbox
+from notifier.adapters.sending import Verdict
+from notifier.models import Announcement, Delivery, ItemKind, Notice, Role
+from notifier.runtime import Runtime, now
+from notifier.services import answers, items, registry, users, webhooks
+from notifier.web import create_app
+from notifier.worker import Worker
+from tests.factories import (
+    make_announcement,
+    make_client,
+    make_entry,
+    make_provider,
+    make_runtime,
+    make_user,
+    make_version,
+)
+from tests.web.staffing import deliver
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"], "resultTypes": ["violations"]}
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"]
+STAFF = (
+    "/staff/",
+    "/staff/provider",
+    "/staff/registry",
+    "/staff/registry/versions/2",
+    "/staff/registry/draft",
+    "/staff/registry/draft/entries/new",
+    "/staff/registry/draft/entries/equinix",
+    "/staff/registry/draft/preview",
+    "/staff/announcements",
+    "/staff/clients",
+    "/staff/clients/import",
+    "/staff/contracts",
+    "/staff/webhooks",
+    "/staff/users",
+    "/staff/events",
+    "/staff/account",
+)
+OPEN = ("/subprocessors", "/mailbox", "/nowhere")
+
+
+class Look(NamedTuple):
+    language: str
+    scheme: Literal["light", "dark"]
+    width: int
+
+
+LOOKS = (Look("en", "light", 1280), Look("fr", "dark", 1280), Look("fr", "light", 320), Look("en", "dark", 320))
+
+
+class Site(NamedTuple):
+    address: str
+    sign_in: str
+    pages: tuple[str, ...]
+
+
+def furnish(runtime: Runtime) -> tuple[str, tuple[str, ...]]:
+    """Let everything that a page can show have happened; returns a sign-in link and the pages that this made."""
+    with runtime.transaction() as session:
+        make_provider(session)
+        make_version(session)
+        for number, company in enumerate(("Acme", "Globex", "Initech", "Umbrella", "Wayne")):
+            make_client(session, f"C-{number}", company=company, contacts=[] if company == "Wayne" else None)
+        made = make_announcement(session, runtime.desk, now=now())
+        make_client(session, "C-9", company="Latecomer")
+        hooks = "https://tickets.hosting.example/hooks"
+        endpoint, _secret = webhooks.add(session, runtime.desk, url=hooks, kinds=[], by="test", now=now())
+        items.open_item(session, ItemKind.ENDPOINT_FAILING, about=endpoint.id, announcement=made.id, now=now())
+        registry.add_entry(session, make_entry("Nouvelexemple"), by="test", now=now())
+        former = make_user(session, "zoe@hosting.example")
+        users.switch_off(session, former.id, by="test", now=now())
+        user = make_user(session, role=Role.ADMINISTRATOR, name="Ana")
+        token = users.sign_in_token(session, user, now=now())
+    deliver(runtime, Verdict.UNKNOWN, limit=1)
+    deliver(runtime, Verdict.REFUSED, limit=1, code=550, reply="no such user")
+    deliver(runtime, Verdict.DEFERRED, limit=1, code=451, reply="try again later")
+    worker = Worker(runtime)
+    worker.send_due()
+    worker.close()
+    link, notice_id = answer(runtime)
+    clients = tuple(f"/staff/announcements/{made.id}/clients/{one}" for one in notices(runtime, made))
+    mail = Mailbox(runtime.mailbox_folder).list()[0].name
+    acts = tuple(f"{link}/companies/{notice_id}/{act}" for act in ("objection", "termination"))
+    return f"/sign-in/{token}", (f"/staff/announcements/{made.id}", *clients, f"/mailbox/{mail}", link, *acts)
+
+
+def notices(runtime: Runtime, made: Announcement) -> list[UUID]:
+    with Session(runtime.engine) as session:
+        return list(session.exec(select(Notice.id).where(Notice.announcement_id == made.id)))
+
+
+def answer(runtime: Runtime) -> tuple[str, UUID]:
+    """Object through the link of the mail that arrived; returns the link."""
+    with runtime.transaction() as session:
+        told = session.exec(select(Delivery).where(Delivery.state == "accepted", Delivery.letter == "notice")).one()
+        token = runtime.desk.keyring.token(told.id, "notice")
+        notice_id = answers.open_link(session, token, now=now()).told[0].notice.id
+        said = {"name": "Camille Roy", "reasons": "Too far away.", "machine_like": True}
+        answers.object_to(session, runtime.desk, token, notice_id, now=now(), **said)  # type: ignore[arg-type] # mixed
+    return f"/notice/{token}", notice_id
+
+
+@pytest.fixture
+def site(sqlite_url: str, tmp_path: Path) -> Iterator[Site]:
+    runtime = make_runtime(sqlite_url, tmp_path)
+    sign_in, pages = furnish(runtime)
+    server = make_server("127.0.0.1", 0, create_app(runtime), threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield Site(f"http://127.0.0.1:{server.server_port}", sign_in, pages)
+    server.shutdown()
+    thread.join()
+    server.server_close()
+    runtime.close()
+
+
+@pytest.fixture
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+def flaws(page: Page, address: str) -> list[str]:
+    """Return what is wrong with one page."""
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.goto(address)
+    found = [
+        f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in Axe().run(page, options=WCAG).response["violations"]
+    ]
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    forbidden = [text for text in said if "404" not in text]
+    elsewhere = [] if page.url == address else [f"leads to {page.url}"]
+    return [*found, *forbidden, *elsewhere, *([f"{wide} pixels too wide"] if wide > 0 else [])]
+
+
+@pytest.mark.parametrize("look", LOOKS, ids=lambda look: "-".join(map(str, look)))
+def test_every_page_can_be_used_by_everybody(site: Site, browser: Browser, look: Look) -> None:
+    context = browser.new_context(color_scheme=look.scheme, viewport={"width": look.width, "height": 900})
+    page = context.new_page()
+    query = f"?lang={look.language}"
+
+    wrong = {path: flaws(page, f"{site.address}{path}{query}") for path in ("/sign-in", site.sign_in)}
+    page.get_by_role("button").click()
+    page.wait_for_url("**/staff/**")
+    wrong |= {path: flaws(page, f"{site.address}{path}{query}") for path in (*STAFF, *OPEN, *site.pages)}
+    context.close()
+
+    assert {path: found for path, found in wrong.items() if found} == {}
