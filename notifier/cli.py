@@ -489,8 +489,10 @@ def contracts(runtime: Runtime, session: Session) -> None:
 @click.option("--extra-holiday", "extra_holidays", multiple=True, metavar="DAY", help="A day, or 05-05 for every year.")
 @click.option("--removed-holiday", "removed_holidays", multiple=True, metavar="DAY", help="A holiday that is worked.")
 @click.option("--language", type=click.Choice(LANGUAGES), default="en", show_default=True)
-def deadline_command(cases: Path | None, language: str, **written: Any) -> None:  # noqa: ANN401 - click's own signatures
+@data_dir_option
+def deadline_command(data_dir: Path, cases: Path | None, language: str, **written: Any) -> None:  # noqa: ANN401 - click's own signatures
     """Count one period, or every case of a file, and say how."""
+    del data_dir  # as `webhooks kinds`
     if cases:
         answers = [_answered(number, case, language) for number, case in enumerate(_read_cases(cases), start=1)]
         click.echo(json.dumps(answers, ensure_ascii=False, indent=1))
@@ -605,8 +607,10 @@ def webhooks_list(runtime: Runtime, session: Session) -> None:
 
 
 @webhooks_group.command("kinds")
-def webhooks_kinds() -> None:
+@data_dir_option
+def webhooks_kinds(data_dir: Path) -> None:
     """List the kinds of event."""
+    del data_dir  # every command takes it; this one needs no data
     for kind in EventKind:
         click.echo(kind.value)
 
