@@ -155,8 +155,11 @@ def failed(session: Session, deliveries: Sequence[Delivery], *, now: datetime) -
     for notice, sealed in _touched(session, [delivery.id for delivery in deliveries]):
         hopeful = _by_contact(session, notice, {state for state in DeliveryState if state is not DeliveryState.REFUSED})
         enough = any if sealed.counted.addressees is Addressees.FIRST else all
-        by_person = notice.received_how not in {"", BY_RELAY}  # what a person recorded, no mail undoes
-        if enough(hopeful) or by_person or notice.state not in {NoticeState.RAISED, NoticeState.RUNNING}:
+        if (
+            enough(hopeful)
+            or _was_told_by_a_person(notice)
+            or notice.state not in {NoticeState.RAISED, NoticeState.RUNNING}
+        ):
             continue
         notice.take(NoticeStep.FAIL)
         notice.received_on, notice.received_how = None, ""
@@ -217,8 +220,6 @@ def record_receipt(
     written = how if how != BY_RELAY else f"{BY_PERSON}: {how}"
     _receive(session, desk, notice, sealed, received_on, how=written, by=by, now=now)
     items.close_items(session, ItemKind.UNREACHABLE_CLIENT, about=notice.id, by=by, now=now, note=how)
-    for delivery in _of_notice(session, notice.id):
-        items.close_items(session, ItemKind.REFUSED_DELIVERY, about=delivery.id, by=by, now=now, note=how)
     return notice
 
 
@@ -246,6 +247,7 @@ def _receive(
     """Start the clock.  The last day that a letter told is never taken back; a later one is told by another letter."""
     notice.take(NoticeStep.RECEIVE)
     notice.received_on, notice.received_how = received_on, how
+    _close_mails(session, notice, by=by, now=now)
     counted = sealed.counted.count_from(received_on)
     told = notice.object_by
     if counted.until > notice.object_until:
@@ -270,6 +272,27 @@ def _receive(
         letters.post_later_last_day(session, desk, notice, told=told, now=now)
 
 
+def _was_told_by_a_person(notice: Notice) -> bool:
+    """What a person recorded, no mail undoes or puts in doubt."""
+    return notice.received_how not in {"", BY_RELAY}
+
+
+def _close_mails(session: Session, notice: Notice, *, by: str, now: datetime) -> None:
+    """Close what asked a person about this client's mails, once every client that such a mail was for has been told."""
+    session.flush()
+    for delivery in _of_notice(session, notice.id):
+        if delivery.state in {DeliveryState.REFUSED, DeliveryState.UNKNOWN} and not _is_owed(session, delivery):
+            kinds = (ItemKind.REFUSED_DELIVERY, ItemKind.UNKNOWN_DELIVERY)
+            items.close_items(session, *kinds, about=delivery.id, by=by, now=now, note="told otherwise")
+
+
+def _is_owed(session: Session, delivery: Delivery) -> bool:
+    """Say whether a mail carries a notice that nobody has received."""
+    carried = select(Notice.id).join(DeliveryNotice, col(DeliveryNotice.notice_id) == Notice.id)
+    unheard = col(Notice.state).in_([NoticeState.RAISED, NoticeState.UNREACHED])
+    return session.exec(carried.where(DeliveryNotice.delivery_id == delivery.id, unheard)).first() is not None
+
+
 def _rows(session: Session, which: Any, *, now: datetime) -> tuple[Row, ...]:  # noqa: ANN401 - a condition on Notice
     pairs = session.exec(
         select(Notice, Client)
@@ -291,7 +314,7 @@ def _row(
     standing = Counter(answer.kind for answer in answers if answer.standing)
     reached = {contact for contact, delivery in carried if delivery.state is DeliveryState.ACCEPTED}
     doubtful = [contact for contact, delivery in carried if delivery.state is DeliveryState.UNKNOWN]
-    unknown = sum(contact not in reached for contact in doubtful)
+    unknown = 0 if _was_told_by_a_person(notice) else sum(contact not in reached for contact in doubtful)
     facts = Standing(
         state=notice.state,
         object_until=notice.object_until,

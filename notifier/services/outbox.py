@@ -136,28 +136,14 @@ def settle(session: Session, desk: Desk, outcomes: Sequence[Outcome], *, worker:
     events.record_all(session, happened, by=MACHINE, now=now)
     _close_items(session, late, by=MACHINE, now=now)
     _open_items(session, mine, now=now)
-    session.flush()
-    try:
-        with session.begin_nested():
-            _follow(session, desk, mine, now=now)
-    except OperationalError:
-        raise  # the database is in trouble: the worker writes all of it down again
-    except Exception:
-        # What the relay said must not be lost because a letter cannot be written; `catch_up` tries the rest again.
-        log.exception("what follows from a round could not be written down; the next tick tries again")
+    _follow_safely(session, desk, mine, now=now)
 
 
 def catch_up(session: Session, desk: Desk, *, now: datetime) -> int:
     """Draw the consequences that failed when a round was settled; returns for how many mails."""
     due = notices.overdue(session)
     for row in due:
-        try:
-            with session.begin_nested():
-                _follow(session, desk, [row], now=now)
-        except OperationalError:
-            raise
-        except Exception:
-            log.exception("what follows from a mail cannot be written down", delivery=str(row.id))
+        _follow_safely(session, desk, [row], now=now)
     return len(due)
 
 
@@ -209,7 +195,7 @@ def prove_arrival(session: Session, desk: Desk, delivery_id: UUID, *, by: str, e
     session.add(row)
     events.record(session, EventKind.DELIVERY_SETTLED, about=row.id, announcement=row.announcement_id, by=by, now=now)
     _close_items(session, [row], by=by, now=now)
-    _follow(session, desk, [row], now=now)
+    _follow_safely(session, desk, [row], now=now)
     return True
 
 
@@ -227,11 +213,13 @@ def repeat(
     if row.state not in {DeliveryState.UNKNOWN, DeliveryState.REFUSED} or row.letter != letters.NOTICE:
         raise NotRepeatable(row.state)
     same = address.casefold() == row.address.casefold()
-    carried = [one for one in letters.carried_by(session, row.id) if same or one.notice.id == notice_id]
+    told = letters.carried_by(session, row.id)
+    carried = [one for one in told if same or one.notice.id == notice_id]
     if not carried:
         raise NoSuchDelivery
-    kinds = (ItemKind.UNKNOWN_DELIVERY, ItemKind.REFUSED_DELIVERY)
-    items.close_items(session, *kinds, about=row.id, by=by, now=now, note="sent again")
+    if len(carried) == len(told):  # else the others still wait for somebody
+        kinds = (ItemKind.UNKNOWN_DELIVERY, ItemKind.REFUSED_DELIVERY)
+        items.close_items(session, *kinds, about=row.id, by=by, now=now, note="sent again")
     if under_way := letters.under_way(session, row, carried, address=address, in_flight=notices.IN_FLIGHT):
         return under_way
     for one in carried:
@@ -357,6 +345,21 @@ def _sent(session: Session, row: Delivery) -> list[Happened]:
 def _happened(kind: EventKind, row: Delivery, **data: object) -> Happened:
     facts = {"letter": row.letter, "attempt": row.attempt, "sha256": row.sha256, **data}
     return Happened(kind=kind, about=row.id, announcement=row.announcement_id, data=facts)
+
+
+def _follow_safely(session: Session, desk: Desk, rows: Sequence[Delivery], *, now: datetime) -> None:
+    """Draw the consequences in a savepoint: what the relay said must not be lost because a letter cannot be written.
+
+    What fails is logged, since a person must mend it, and `catch_up` tries it again.
+    """
+    session.flush()
+    try:
+        with session.begin_nested():
+            _follow(session, desk, rows, now=now)
+    except OperationalError:
+        raise  # the database is in trouble: the worker writes all of it down again
+    except Exception:
+        log.exception("what follows from mails could not be written down; the next tick tries again", mails=len(rows))
 
 
 def _follow(session: Session, desk: Desk, rows: Sequence[Delivery], *, now: datetime) -> None:

@@ -11,7 +11,7 @@ from notifier.adapters.sending import Verdict
 from notifier.models import Announcement, Client, Delivery, EventKind
 from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.gate import Hold
-from notifier.services import answers, notices, outbox
+from notifier.services import answers, items, notices, outbox
 from notifier.services.desk import Desk
 from notifier.services.outbox import NoSuchDelivery, NotRepeatable
 from tests.factories import NOON, make_announcement, make_client, make_provider
@@ -81,6 +81,32 @@ def test_two_clients_whose_mails_are_repeated_to_one_address_are_both_told(sessi
 
     assert (carried(session, first), carried(session, second)) == ({"Acme"}, {"Globex"})
     assert {notice_of(session, client).state for client in (acme, globex)} == {"running"}
+
+
+def test_a_mail_for_two_waits_for_a_person_until_both_have_been_told(session: Session, desk: Desk) -> None:
+    acme, globex, _ = make_group(session, desk)
+    refused = send_to_nobody(session, desk)
+
+    repeat(session, desk, refused, acme, address=ELSEWHERE)
+    send_due(session, desk, now=NOON)
+    assert refused.id in {item.about_id for item in items.open_items(session)}
+
+    told_on, how = NOON.date(), "registered letter"
+    globex_notice = notice_of(session, globex).id
+    notices.record_receipt(session, desk, globex_notice, received_on=told_on, how=how, by="user:1", now=NOON)
+
+    assert refused.id not in {item.about_id for item in items.open_items(session)}
+
+
+def test_a_mail_that_may_not_have_arrived_holds_no_client_that_a_person_has_told(session: Session, desk: Desk) -> None:
+    acme, globex, _ = make_group(session, desk)
+    send_to_nobody(session, desk, Verdict.UNKNOWN)
+    told = notice_of(session, acme).id
+
+    notices.record_receipt(session, desk, told, received_on=NOON.date(), how="by hand", by="user:1", now=NOON)
+
+    assert Hold.UNKNOWN not in notices.row(session, told, now=NOON).gate.holds
+    assert Hold.UNKNOWN in notices.row(session, notice_of(session, globex).id, now=NOON).gate.holds
 
 
 def test_a_repeat_never_tells_of_a_notice_that_the_first_mail_did_not_carry(session: Session, desk: Desk) -> None:
