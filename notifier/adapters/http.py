@@ -22,7 +22,7 @@ from email.utils import parsedate_to_datetime
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, Protocol, cast
+from typing import Literal, cast
 from urllib.parse import urlsplit
 
 import httpcore
@@ -80,18 +80,12 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        return self.status is not None and self.status // 100 == 2  # 2xx  # noqa: PLR2004 - 2xx
+        return self.status is not None and self.status // 100 == 2  # noqa: PLR2004 - 2xx
 
     @property
     def excerpt(self) -> str:
         """The beginning of the body in one line, at most 500 characters."""
         return _CONTROL.sub(" ", self.body[:2000].decode("utf-8", "replace")).strip()[:500]
-
-
-class Post(Protocol):
-    """What services need of this module: `GuardedClient.post`, or a stand-in."""
-
-    def __call__(self, url: str, *, content: bytes, headers: Mapping[str, str]) -> Answer: ...
 
 
 class _Clock(threading.local):

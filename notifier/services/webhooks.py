@@ -131,7 +131,7 @@ def settle(session: Session, desk: Desk, parcel: Parcel, answer: Answer, *, now:
     if row.state is not WebhookState.CLAIMED or row.attempt != parcel.attempt:
         return
     row.last_status, row.last_reason, row.lease_until = answer.status, answer.reason, None
-    if answer.status and HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+    if answer.ok:
         row.state, row.delivered_at = WebhookState.DELIVERED, now
     elif row.attempt > len(desk.webhook_schedule):
         _exhaust(session, row, now)
