@@ -20,6 +20,7 @@ class DeliveryState(StrEnum):
     ACCEPTED = "accepted"
     REFUSED = "refused"
     UNKNOWN = "unknown"
+    DROPPED = "dropped"  # what it tells has been corrected or withdrawn before it left
 
 
 class DeliveryStep(StrEnum):
@@ -29,6 +30,8 @@ class DeliveryStep(StrEnum):
     DEFER = "defer"  # certain: not taken; to be tried again
     REFUSE = "refuse"  # certain: never to be taken
     LOSE = "lose"  # the dot left and no answer came, or the worker's lease ended after that commit
+    RETURN = "return"  # it came back after it had been accepted
+    DROP = "drop"
     RELEASE = "release"  # the worker's lease ended before that commit: certain, nothing left
 
 
@@ -50,6 +53,9 @@ STEPS: Mapping[tuple[DeliveryState, DeliveryStep], DeliveryState] = MappingProxy
         (DeliveryState.HANDING_OVER, DeliveryStep.DEFER): DeliveryState.WAITING,
         (DeliveryState.HANDING_OVER, DeliveryStep.REFUSE): DeliveryState.REFUSED,
         (DeliveryState.HANDING_OVER, DeliveryStep.LOSE): DeliveryState.UNKNOWN,
+        (DeliveryState.ACCEPTED, DeliveryStep.RETURN): DeliveryState.REFUSED,
+        (DeliveryState.UNKNOWN, DeliveryStep.RETURN): DeliveryState.REFUSED,
+        (DeliveryState.WAITING, DeliveryStep.DROP): DeliveryState.DROPPED,
         # The answer came after all, from a worker that was only slow, or evidence did (a fetch of the link, a person's
         # word).
         (DeliveryState.UNKNOWN, DeliveryStep.ACCEPT): DeliveryState.ACCEPTED,

@@ -18,6 +18,7 @@ class NoticeStep(StrEnum):
     RECEIVE = "receive"
     LAPSE = "lapse"
     FAIL = "fail"
+    RESTART = "restart"  # a correction in substance: everybody is told anew
 
 
 class IllegalNoticeStep(Exception):
@@ -33,7 +34,9 @@ STEPS: Mapping[tuple[NoticeState, NoticeStep], NoticeState] = MappingProxyType(
         (NoticeState.RAISED, NoticeStep.FAIL): NoticeState.UNREACHED,
         (NoticeState.UNREACHED, NoticeStep.RECEIVE): NoticeState.RUNNING,
         (NoticeState.RUNNING, NoticeStep.FAIL): NoticeState.UNREACHED,  # a late failure voids a deemed receipt
+        (NoticeState.LAPSED, NoticeStep.FAIL): NoticeState.UNREACHED,  # however late, if the change has not been made
         (NoticeState.RUNNING, NoticeStep.LAPSE): NoticeState.LAPSED,
+        **{(state, NoticeStep.RESTART): NoticeState.RAISED for state in NoticeState},
     }
 )
 

@@ -38,6 +38,14 @@ class Counting(StrEnum):
 IN_WORKING_DAYS = frozenset({Counting.BUSINESS, Counting.OUVRABLE})
 
 
+class Backward(StrEnum):
+    """How the latest day before an event is found, that leaves a whole period between them."""
+
+    BACK_CLEAR = "BACK_CLEAR"  # whole days, no roll-over
+    BACK_CLEAR_SAFE = "BACK_CLEAR_SAFE"  # the same, off days that are not worked to the working day before
+    BACK_BUSINESS = "BACK_BUSINESS"  # whole working days
+
+
 @dataclass(frozen=True, slots=True)
 class Period:
     """A length of time as a contract writes it: months first, then weeks and days, then hours; or business days alone.
@@ -265,3 +273,11 @@ def count_back_business(event_on: date, period: Period, calendar: Calendar) -> l
     refuse_misfit(period, Counting.BUSINESS)
     *left_out, day = _walk(event_on, period.business_days + 1, calendar.why_not_working, by=-ONE_DAY)
     return [Step("event", event_on), *left_out, Step("counted_back", day.day, why=str(period))]
+
+
+def latest_before(event_on: date, period: Period, rule: Backward, calendar: Calendar) -> list[Step]:
+    """Find the latest day for what must be done a whole period before an event; the last step holds it."""
+    if rule is Backward.BACK_BUSINESS:
+        return count_back_business(event_on, period, calendar)
+    steps = count_back(event_on, period)
+    return to_earlier_working_day(steps, calendar) if rule is Backward.BACK_CLEAR_SAFE else steps

@@ -10,6 +10,11 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
+# Where a removal or a new street leaves the processing as it was, the list changes and nobody's right runs (the aspect
+# of an announcement).  A name or a town may hide another company or another site: those count as a change.
+LISTING = "listing"
+LISTED = frozenset({"address", "postcode"})
+
 COMPARED = ("name", "address", "postcode", "town", "country", "activity", "site_kind")
 
 LONGEST_SLUG = 80
@@ -104,6 +109,17 @@ def diff(old: Sequence[Entry], new: Sequence[Entry]) -> tuple[Change, ...]:
         if key not in after and key not in succeeded
     ]
     return tuple(sorted(changes, key=_rank))
+
+
+def aspect(changes: Sequence[Change]) -> str:
+    """LISTING where every change is of the list alone, else the empty string."""
+    return LISTING if changes and all(_is_of_the_list(change) for change in changes) else ""
+
+
+def _is_of_the_list(change: Change) -> bool:
+    if change.kind is ChangeKind.AMENDED:
+        return all(field.field in LISTED for field in change.fields)
+    return change.kind is ChangeKind.REMOVED
 
 
 def cosmetic(old: Sequence[Entry], new: Sequence[Entry]) -> int:

@@ -60,9 +60,27 @@ def test_what_may_have_left_is_sent_again_only_after_a_certain_no() -> None:
     assert back == {DeliveryStep.DEFER}
 
 
-@pytest.mark.parametrize("state", [DeliveryState.ACCEPTED, DeliveryState.REFUSED])
-def test_nothing_follows_an_answer_that_is_final(state: DeliveryState) -> None:
+@pytest.mark.parametrize("state", [DeliveryState.REFUSED, DeliveryState.DROPPED])
+def test_nothing_follows_an_end_that_is_final(state: DeliveryState) -> None:
     assert not [step for known, step in STEPS if known is state]
+
+
+def test_a_mail_that_was_accepted_may_still_come_back_and_is_then_refused() -> None:
+    accepted = walk(DeliveryStep.CLAIM, DeliveryStep.HAND_OVER, DeliveryStep.ACCEPT)
+
+    assert next_delivery_state(accepted, DeliveryStep.RETURN) is DeliveryState.REFUSED
+    assert [step for state, step in STEPS if state is DeliveryState.ACCEPTED] == [DeliveryStep.RETURN]
+
+
+def test_a_mail_that_comes_back_settles_that_it_did_not_arrive() -> None:
+    lost = walk(DeliveryStep.CLAIM, DeliveryStep.HAND_OVER, DeliveryStep.LOSE)
+
+    assert next_delivery_state(lost, DeliveryStep.RETURN) is DeliveryState.REFUSED
+
+
+def test_only_what_no_worker_has_taken_is_dropped() -> None:
+    assert walk(DeliveryStep.DROP) is DeliveryState.DROPPED
+    assert [state for state, step in STEPS if step is DeliveryStep.DROP] == [DeliveryState.WAITING]
 
 
 @pytest.mark.parametrize(("state", "step"), ILLEGAL)

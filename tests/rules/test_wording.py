@@ -87,6 +87,19 @@ def test_a_margin_of_nothing_is_said_too() -> None:
     assert clauses(steps, "fr") == ["avec une marge de 0 jour, c’est le lundi 2 mars 2026"]
 
 
+def test_the_time_to_answer_is_said_beside_the_period() -> None:
+    steps = [Step("window", date(2026, 3, 4)), Step("added", date(2026, 4, 3), why="30 days")]
+
+    assert clauses(steps, "en") == [
+        "the time to answer runs from Wednesday 4 March 2026, which is not counted either",
+        "30 days later is Friday 3 April 2026",
+    ]
+    assert clauses(steps, "fr") == [
+        "le temps pour répondre court à compter du mercredi 4 mars 2026, jour non compté lui aussi",
+        "30 jours plus tard, c’est le vendredi 3 avril 2026",
+    ]
+
+
 def test_holidays_left_out_are_named_with_their_days() -> None:
     steps = [Step("skipped", date(2026, 5, 1), why="Labor Day"), Step("skipped", date(2026, 5, 9), why="Fallas")]
 
