@@ -38,6 +38,7 @@ from notifier.adapters.mailbox import MailboxSender
 from notifier.adapters.sending import Sender
 from notifier.adapters.smtp import Relay, SmtpSender
 from notifier.rules.links import Keyring
+from notifier.rules.reminders import BadSchedule, Schedule
 from notifier.services import doorbell
 from notifier.services.desk import Desk
 from notifier.settings import BadSettings, Settings
@@ -134,14 +135,16 @@ def build(settings: Settings, *, broker: dramatiq.Broker | None = None) -> Runti
     desk = Desk(
         packs=read_packs(settings.search_path("config")),
         press=LetterPress(settings.search_path("templates")),
+        templates=tuple(settings.search_path("templates")),
         http=_client(settings),
         keyring=keyring,
-        addressed_roles={kind: tuple(roles) for kind, roles in settings.addressed_roles.items()},
         mail_schedule=_pauses(settings.mail.retry_schedule),
         mail_lease=timedelta(seconds=settings.mail.lease_seconds),
         webhook_schedule=_pauses(settings.webhooks.retry_schedule),
         webhook_lease=timedelta(seconds=settings.webhooks.lease_seconds),
         link_life=timedelta(days=settings.portal.link_days),
+        client_reminders=_schedule("reminders.clients", settings.reminders.clients),
+        account_manager_reminders=_schedule("reminders.account_managers", settings.reminders.account_managers),
         bounce_address=settings.mail.bounce_address,
     )
     return Runtime(
@@ -244,8 +247,35 @@ def _broker(url: str) -> dramatiq.Broker:
 
 def migrate(engine: sa.Engine) -> None:
     """Bring the database's tables up to date."""
-    with engine.begin() as connection:
+    with migrating(engine) as connection:
         command.upgrade(_alembic(connection), "head")
+
+
+@contextmanager
+def migrating(engine: sa.Engine) -> Generator[sa.Connection]:
+    """A transaction in which tables may be made anew.
+
+    SQLite changes a table by copying it, which its foreign keys do not survive while they are watched; they are looked
+    over before the commit.
+    """
+    with engine.connect() as connection:
+        is_sqlite = engine.dialect.name == "sqlite"
+        if is_sqlite:
+            _say(connection, "PRAGMA foreign_keys=OFF")  # no transaction may be open yet
+        try:
+            with connection.begin():
+                yield connection
+                if is_sqlite and connection.exec_driver_sql("PRAGMA foreign_key_check").first():
+                    raise BadSettings("a migration would leave rows that point at nothing: nothing has been changed")
+        finally:
+            if is_sqlite:
+                _say(connection, "PRAGMA foreign_keys=ON")
+
+
+def _say(connection: sa.Connection, statement: str) -> None:
+    cursor = connection.connection.cursor()
+    cursor.execute(statement)
+    cursor.close()
 
 
 def is_current(engine: sa.Engine) -> bool:
@@ -270,6 +300,13 @@ def _client(settings: Settings) -> GuardedClient:
 
 def _pauses(seconds: list[float]) -> tuple[timedelta, ...]:
     return tuple(timedelta(seconds=pause) for pause in seconds)
+
+
+def _schedule(key: str, days_before: list[int]) -> Schedule:
+    try:
+        return Schedule.of(days_before)
+    except BadSchedule as wrong:
+        raise BadSettings(f"{key}: {wrong}") from None
 
 
 def _keyring(settings: Settings) -> Keyring:

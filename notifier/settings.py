@@ -55,6 +55,13 @@ class PortalSettings(Strict):
     link_days: int = Field(ge=0)
 
 
+class ReminderSettings(Strict):
+    """Days before a last day, the farthest first (rules/reminders.py)."""
+
+    clients: list[int]
+    account_managers: list[int]
+
+
 class Settings(BaseSettings):
     """All settings.  `data_dir` comes from the command line (or NOTIFIER_DATA_DIR), everything else from files and
     environment.
@@ -78,7 +85,7 @@ class Settings(BaseSettings):
     mail: MailSettings
     webhooks: WebhookSettings
     portal: PortalSettings
-    addressed_roles: dict[str, list[str]]
+    reminders: ReminderSettings
 
     @classmethod
     def settings_customise_sources(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -8,11 +9,18 @@ import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session, SQLModel, select
 
 from notifier import runtime as wiring
-from tests.factories import make_announcement, make_client, make_provider, make_runtime, make_user
+from notifier.models import Edition, Notice, Sealed
+from tests.factories import NOON, PACK, make_announcement, make_client, make_provider, make_runtime, make_user
 
+OLD_RULE = {
+    "mode": "notice_with_exit", "period": "30 days", "counting": "FR_CAL", "calendar": "FR",
+    "timezone": "Europe/Paris", "margin_days": 2, "receipt": "deemed", "cutoff": "18:00", "addressees": "all",
+    "clause": "Art. 5", "unconfirmed": [],
+    "says": {"en": {"silence": "s", "remedy": "r"}, "fr": {"silence": "s", "remedy": "r"}},
+}  # fmt: skip
 TABLES = set(SQLModel.metadata.tables)
 
 
@@ -43,7 +51,7 @@ def empty_engine(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
 
 
 def run(engine: sa.Engine, step: Callable[[Config], object]) -> None:
-    with engine.begin() as connection:
+    with wiring.migrating(engine) as connection:
         config = Config()
         config.set_main_option("script_location", str(wiring.MIGRATIONS))
         config.attributes["connection"] = connection
@@ -102,6 +110,60 @@ def test_a_filled_database_goes_down_and_up_again(empty_engine: sa.Engine, tmp_p
 
     run(empty_engine, command.check)
     assert set(counts(empty_engine).values()) == {0}
+
+
+@pytest.fixture
+def engine_of_0001(empty_engine: sa.Engine) -> sa.Engine:
+    """A database of the first version, with one announcement that went live before its client's period was over."""
+    run(empty_engine, lambda config: command.upgrade(config, "0001"))
+    at, ids = datetime(2026, 3, 2, 12, tzinfo=UTC), {name: uuid4() for name in ("version", "announcement", "client")}
+    tables = sa.MetaData()
+    tables.reflect(empty_engine)
+    hexed = empty_engine.dialect.name == "sqlite"  # which knows neither UUIDs nor zones
+    stamp = at.replace(tzinfo=None) if hexed else at
+    later = stamp + timedelta(days=32)
+    known = {name: one.hex if hexed else one for name, one in ids.items()}
+    terms, sealed = ((uuid4().hex if hexed else uuid4()) for _ in range(2))
+    rows: list[tuple[str, dict[str, object]]] = [
+        ("version", {"id": known["version"], "number": 2, "revision": 1, "created_at": stamp, "created_by": "",
+                     "published_by": "", "live_at": stamp}),
+        ("announcement", {"id": known["announcement"], "kind": "subprocessor", "state": "live",
+                          "reference": "SP-2026-0002", "version_id": known["version"], "changes": [],
+                          "reasons": {"en": "a", "fr": "b"}, "effective_on": at.date(), "effective_at": stamp,
+                          "published_at": stamp, "published_by": "ana", "live_at": stamp, "live_by": "ana",
+                          "breach_reason": "It burnt down."}),
+        ("client", {"id": known["client"], "key": "C-1", "company": "Acme", "group": "", "account_manager": "",
+                    "account_manager_name": "", "address": "", "postcode": "", "town": "", "country": "",
+                    "reseller": False, "services": [], "email_accepted": True, "created_at": stamp}),
+        ("terms", {"id": terms, "client_id": known["client"], "pack": PACK, "signed_on": at.date(),
+                   "recorded_at": stamp}),
+        ("sealed", {"id": sealed, "announcement_id": known["announcement"], "pack": PACK, "rule": OLD_RULE,
+                    "received_on": at.date(), "last_day": date(2026, 4, 3), "until": later, "steps": [],
+                    "sealed_at": stamp, "versions": {}}),
+        ("notice", {"id": uuid4().hex if hexed else uuid4(), "announcement_id": known["announcement"],
+                    "client_id": known["client"], "terms_id": terms, "sealed_id": sealed, "state": "running",
+                    "object_by": date(2026, 4, 3), "object_until": later, "received_how": "relay",
+                    "raised_at": stamp}),
+    ]  # fmt: skip
+    with empty_engine.begin() as connection:
+        for table, row in rows:
+            connection.execute(tables.tables[table].insert().values(**row))
+    return empty_engine
+
+
+def test_what_the_first_version_left_reads_as_it_was(engine_of_0001: sa.Engine) -> None:
+    wiring.migrate(engine_of_0001)
+
+    run(engine_of_0001, command.check)
+    with Session(engine_of_0001) as session:
+        notice, sealed = session.exec(select(Notice)).one(), session.exec(select(Sealed)).one()
+        assert (notice.holds_until, notice.live_at, notice.live_in_breach) == (notice.object_until, NOON, True)
+        assert (sealed.terms_key, sealed.opens_at, str(sealed.counted.period)) == (PACK, sealed.until, "30 days")
+        edition = session.exec(select(Edition)).one()
+        assert (edition.number, edition.in_substance, edition.reasons) == (1, True, {"en": "a", "fr": "b"})
+
+    run(engine_of_0001, lambda config: command.downgrade(config, "0001"))
+    assert counts(engine_of_0001)["notice"] == 1
 
 
 def test_migrating_again_changes_nothing(empty_engine: sa.Engine, tmp_path: Path) -> None:

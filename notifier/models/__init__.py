@@ -1,14 +1,23 @@
 """The tables.  Importing this package makes every table known to the metadata."""
 
-from notifier.models.announcement import Announcement, AnnouncementKind, AnnouncementState
+from notifier.models.announcement import (
+    Announcement,
+    AnnouncementKind,
+    AnnouncementState,
+    Edition,
+    Override,
+    OverrideKind,
+)
 from notifier.models.answer import Answer, AnswerKind
 from notifier.models.client import Client, Contact, Terms
 from notifier.models.delivery import Attempt, Delivery, DeliveryNotice, Fetch, Link, MouldRow
 from notifier.models.event import Event, EventKind
 from notifier.models.item import Item, ItemKind
 from notifier.models.notice import Notice, Sealed
+from notifier.models.paper import PaperLetter, PaperState, PrintBatch
 from notifier.models.provider import Provider
 from notifier.models.registry import Entry, Version
+from notifier.models.reminder import Audience, Reminder
 from notifier.models.user import Role, SignInLink, User
 from notifier.models.webhook import Endpoint, WebhookDelivery, WebhookState
 
@@ -19,10 +28,12 @@ __all__ = [
     "Answer",
     "AnswerKind",
     "Attempt",
+    "Audience",
     "Client",
     "Contact",
     "Delivery",
     "DeliveryNotice",
+    "Edition",
     "Endpoint",
     "Entry",
     "Event",
@@ -33,7 +44,13 @@ __all__ = [
     "Link",
     "MouldRow",
     "Notice",
+    "Override",
+    "OverrideKind",
+    "PaperLetter",
+    "PaperState",
+    "PrintBatch",
     "Provider",
+    "Reminder",
     "Role",
     "Sealed",
     "SignInLink",

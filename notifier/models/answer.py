@@ -16,6 +16,9 @@ class AnswerKind(StrEnum):
     ACKNOWLEDGEMENT = "acknowledgement"  # confirms receipt, and nothing else
     OBJECTION = "objection"
     TERMINATION = "termination"
+    CONSENT = "consent"
+    REFUSAL = "refusal"  # of a consent that was asked for
+    CONFIRMATION = "confirmation"  # that the client has done what the notice asks of it
 
 
 class Answer(SQLModel, table=True):
@@ -37,6 +40,8 @@ class Answer(SQLModel, table=True):
     kind: AnswerKind = Field(sa_type=text_enum(AnswerKind))
     standing: bool | None = True
     signed_name: str
+    statement: str = ""  # what was chosen, word for word
+    edition: int = 1  # of the announcement that was answered
     reasons: str = Field(default="", sa_type=sa.Text)
     reference: str  # one act of a person: an acknowledgement of several companies shares it
     answered_at: datetime

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+from collections.abc import Mapping
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -60,6 +64,22 @@ class Terms(SQLModel, table=True):
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     client_id: UUID = Field(foreign_key="client.id", index=True)
     pack: str
+    overrides: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, sa_type=sa.JSON
+    )  # kind, or "all" → field → value
     signed_on: date
     recorded_at: datetime
     replaced_at: datetime | None = None  # a correction said that it never held; kept, since notices name it
+
+    @property
+    def key(self) -> str:
+        """What names these terms among others."""
+        return terms_key(self.pack, self.overrides)
+
+
+def terms_key(pack: str, overrides: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return what clients share that have the same pack and the same terms of their own."""
+    if not overrides:
+        return pack
+    written = json.dumps(overrides, sort_keys=True, separators=(",", ":"))
+    return f"{pack}+{hashlib.sha256(written.encode()).hexdigest()[:12]}"

@@ -70,6 +70,9 @@ class DeliveryNotice(SQLModel, table=True):
     delivery_id: UUID = Field(foreign_key="delivery.id", primary_key=True)
     notice_id: UUID = Field(foreign_key="notice.id", primary_key=True, index=True)
     contact_id: UUID | None = Field(default=None, foreign_key="contact.id")
+    edition: int = 1  # of the announcement that it tells
+    courtesy: bool = False  # the contract refuses e-mail: this copy starts no clock
+    displayed_at: datetime | None = None  # the contact pressed the button that shows the notice
 
 
 class Attempt(SQLModel, table=True):

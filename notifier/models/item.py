@@ -20,6 +20,12 @@ class ItemKind(StrEnum):
     TERMINATION = "termination"
     MACHINE_LIKE_ANSWER = "machine_like_answer"
     ENDPOINT_FAILING = "endpoint_failing"
+    REFUSAL = "refusal"
+    UNREAD_REPLY = "unread_reply"
+    OVERRIDE_ASKED = "override_asked"
+    PAPER_TO_PRINT = "paper_to_print"
+    TELL_BY_LETTER = "tell_by_letter"
+    PROHIBITION_ENDED = "prohibition_ended"
 
 
 class Item(SQLModel, table=True):

@@ -11,7 +11,7 @@ from sqlmodel import Field, SQLModel
 
 from notifier.models.base import text_enum, uuid7
 from notifier.rules.notice_states import NoticeState, NoticeStep, next_notice_state
-from notifier.rules.terms import Rule
+from notifier.rules.terms import Channel, Rule
 
 
 class Sealed(SQLModel, table=True):
@@ -21,15 +21,18 @@ class Sealed(SQLModel, table=True):
     """
 
     __tablename__ = "sealed"
-    __table_args__ = (sa.UniqueConstraint("announcement_id", "pack", "sealed_at"),)
+    __table_args__ = (sa.UniqueConstraint("announcement_id", "terms_key", "sealed_at"),)
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     announcement_id: UUID = Field(foreign_key="announcement.id")
+    terms_key: str  # the pack, the client's own terms, and the channel
     pack: str
+    edition: int = 1  # of the announcement
     rule: dict[str, Any] = Field(sa_type=sa.JSON)
     received_on: date  # presumed
     last_day: date
     until: datetime
+    opens_at: datetime
     steps: list[dict[str, str]] = Field(sa_type=sa.JSON)
     sealed_at: datetime  # at publishing, or when latecomers were told
     versions: dict[str, str] = Field(sa_type=sa.JSON)  # of the holiday tables and time zones used
@@ -40,8 +43,8 @@ class Sealed(SQLModel, table=True):
 
 
 class Notice(SQLModel, table=True):
-    """One client's notice.  `object_by` is the last day to object as last told, `object_until` the first instant (UTC)
-    too late.
+    """One client's notice.  `object_by` is the last day to answer as last told, `object_until` the first instant (UTC)
+    too late, `holds_until` the instant (UTC) from which the change need not wait any more.
     """
 
     __tablename__ = "notice"
@@ -55,9 +58,17 @@ class Notice(SQLModel, table=True):
     state: NoticeState = Field(default=NoticeState.RAISED, sa_type=text_enum(NoticeState))
     object_by: date
     object_until: datetime
+    holds_until: datetime
+    channel: Channel = Field(default=Channel.MAIL, sa_type=text_enum(Channel))  # by which it is told with effect
+    edition: int = 1  # of the announcement, as this client was told
     received_on: date | None = None
     received_how: str = ""  # "relay", or what a person recorded
     raised_at: datetime
+    live_at: datetime | None = None  # the change was made for this client
+    live_in_breach: bool = False  # before its right had run
+    excluded_at: datetime | None = None  # the change is not made for this client
+    excluded_by: str = ""
+    excluded_why: str = ""
 
     def take(self, step: NoticeStep) -> None:
         """Move to the state after a step; an illegal one raises IllegalNoticeStep."""

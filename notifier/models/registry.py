@@ -37,6 +37,7 @@ class Version(SQLModel, table=True):
     published_by: str = ""
     effective_at: datetime | None = None
     live_at: datetime | None = None
+    withdrawn_at: datetime | None = None  # it never holds: its announcement was withdrawn or corrected
 
 
 class Entry(SQLModel, table=True):

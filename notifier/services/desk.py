@@ -6,12 +6,14 @@ from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 from cryptography.fernet import Fernet, MultiFernet
 
 from notifier.adapters.http import GuardedClient
 from notifier.adapters.letters import LetterPress
 from notifier.rules.links import Keyring
+from notifier.rules.reminders import Schedule
 from notifier.rules.terms import Pack
 
 
@@ -19,14 +21,16 @@ from notifier.rules.terms import Pack
 class Desk:
     packs: Mapping[str, Pack]
     press: LetterPress
+    templates: tuple[Path, ...]  # folders of templates, the operator's own first
     http: GuardedClient
     keyring: Keyring
-    addressed_roles: Mapping[str, tuple[str, ...]]  # kind of announcement → roles of the contacts who are told
     mail_schedule: tuple[timedelta, ...]
     mail_lease: timedelta
     webhook_schedule: tuple[timedelta, ...]
     webhook_lease: timedelta
     link_life: timedelta  # after the last day to object
+    client_reminders: Schedule
+    account_manager_reminders: Schedule
     bounce_address: str  # empty: the envelope sender is the sender's own address
 
     @property
