@@ -1,7 +1,8 @@
 """Letters: the name of a letter, a language and what is announced become a mould (Jinja, css-inline, MIME).
 
 A letter is a folder `email/<letter>/<language>/` with subject.txt, body.txt and body.html.  A letter whose entities
-have an `ics_uid` has a calendar.txt too: its first line is the summary of an event, the rest its description.
+have an `ics_uid` has a calendar.txt too: its first line is the summary of an event, the rest its description; where it
+comes out empty there is no calendar.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, timedelta
 from email import message_from_bytes
 from email.policy import default
 from pathlib import Path
@@ -48,22 +49,34 @@ from notifier.rules.moulds import (
     header,
     name,
     plain,
+    quoted,
 )
 
 _EVERY_MAIL = frozenset({"to_name", "to_address", "date", "message_id"})
 
 
-def _wanted(*once: str, entities: Sequence[str] = ()) -> Wanted:
-    return Wanted(once=_EVERY_MAIL.union(once), each={"entities": frozenset(entities)} if entities else {})
+def _wanted(*once: str, **lists: Sequence[str]) -> Wanted:
+    return Wanted(once=_EVERY_MAIL.union(once), each={key: frozenset(names) for key, names in lists.items()})
 
 
 # The facts of one recipient; everything else about a letter is the same for all and comes in its context.
 LETTERS: Mapping[str, Wanted] = MappingProxyType(
     {
-        "notice": _wanted("link", entities=("company", "last_day", "rule_note", "ics_date", "ics_uid")),
+        "notice": _wanted(
+            "link",
+            entities=("company", "last_day", "rule_note", "ics_date", "ics_uid"),  # those with a last day
+            told=("company", "rule_note"),  # those that are told, and have none
+            courtesy=("company", "rule_note"),  # those whose notice comes by registered letter
+            forwards=("company", "forward_note"),  # those that pass it on
+        ),
         "receipt": _wanted("link", "reference", "answered_at", "signed_name", entities=("company",)),
         "objection": _wanted("link", "reference", "answered_at", "signed_name", "company", "reasons"),
         "later_last_day": _wanted("link", entities=("company", "old_last_day", "last_day")),
+        "postponed": _wanted("link", entities=("company",)),
+        "withdrawn": _wanted("link", entities=("company",)),
+        "breach": _wanted("link", entities=("company", "note")),
+        "reminder": _wanted("link", entities=("company", "last_day")),
+        "closing": _wanted("link", entities=("company", "last_day", "standing")),
         "sign_in": _wanted("link", "valid_until"),
     }
 )
@@ -98,6 +111,15 @@ class LetterHead:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A file that goes with a letter, the same for all who receive it."""
+
+    filename: str
+    content_type: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Texts:
     """A letter written out: its subject on one line, and two bodies that end in a newline."""
 
@@ -124,9 +146,18 @@ class LetterPress:
             keep_trailing_newline=True,
         )
         self._templates.filters["wrap"] = _wrap
+        self._templates.filters["hang"] = _hang
         self._inliner = CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False)
 
-    def mould(self, letter: str, language: str, context: Mapping[str, object], *, envelope: LetterHead) -> Mould:
+    def mould(
+        self,
+        letter: str,
+        language: str,
+        context: Mapping[str, object],
+        *,
+        envelope: LetterHead,
+        attachments: Sequence[Attachment] = (),
+    ) -> Mould:
         """Return the mould of a letter; the context is what all its recipients share.
 
         UnknownLetter for a letter or language without templates, jinja2.UndefinedError for a key the context lacks,
@@ -137,7 +168,8 @@ class LetterPress:
         marks = Marks(LETTERS[letter])
         texts = self.texts(letter, language, context, once=marks.once, rows=_marked(marks))
         calendar = self._calendar(letter, language, context, marks, envelope.domain)
-        mould = Mould(wanted=marks.wanted, parts=_joined(_assembled(texts, calendar, language, envelope, marks)))
+        attached = [*_calendar_leaf(calendar, marks), *map(_attached, attachments)]
+        mould = Mould(wanted=marks.wanted, parts=_joined(_assembled(texts, attached, language, envelope, marks)))
         _check(mould)
         return mould
 
@@ -169,26 +201,26 @@ class LetterPress:
         if "ics_uid" not in entity:
             return None
         written = self._write(f"email/{letter}/{language}/calendar.txt", {**_shared(context), "entity": entity})
-        summary, _, description = written.partition("\n")
-        event = _event(summary, " ".join(description.split()), f"{entity['ics_uid']}@{domain}", _published_at(context))
+        summary, _, description = written.strip("\n").partition("\n")
+        if not summary:
+            return None
+        event = _event(summary, " ".join(description.split()), f"{entity['ics_uid']}@{domain}", context)
         start = f"\nDTSTART;VALUE=DATE:{_SOME_DAY:%Y%m%d}\n"  # a whole line: no text can hold one
         lines = _ical(event).replace(start, f"\nDTSTART;VALUE=DATE:{entity['ics_date']}\n")
         before, end, after = _ical(_empty_calendar()).partition("END:VCALENDAR")
         return "".join((before, marks.starts["entities"], lines, marks.ends["entities"], end, after))
 
 
-def _published_at(context: Mapping[str, Any]) -> datetime:
+def _event(summary: str, description: str, uid: str, context: Mapping[str, Any]) -> Event:
     try:
-        at: datetime = context["announcement"]["published_at"]
+        published_at, edition = (context["announcement"][key] for key in ("published_at", "edition"))
     except KeyError as missing:
         raise UndefinedError(f"the context of a letter with a calendar lacks {missing}") from None
-    return at.astimezone(UTC)
-
-
-def _event(summary: str, description: str, uid: str, published_at: datetime) -> Event:
     event = Event()
     event.add("uid", uid)
-    event.add("dtstamp", published_at)
+    if edition > 1:
+        event.add("sequence", edition - 1)  # so that a corrected day takes the place of the one before
+    event.add("dtstamp", published_at.astimezone(UTC))
     event.add("dtstart", _SOME_DAY)
     event.add("summary", summary)
     event.add("description", description)
@@ -221,6 +253,13 @@ def _wrap(text: str) -> str:
     paragraphs = re.split(r"\n[ \t]*\n", text.strip("\n"))
     wrapped = (re.sub(r"[ \t\n]+", " ", paragraph).strip(" ") for paragraph in paragraphs)
     return "\n\n".join(fill(each, 76, break_long_words=False, break_on_hyphens=False) for each in wrapped)
+
+
+def _hang(text: str) -> str:
+    """Wrap one point of a list, its lines hanging under its dash."""
+    if MARK.search(text):
+        raise MouldError("a fact may not stand in wrapped text: its length would move the lines of one mail only")
+    return fill(text, 76, initial_indent="- ", subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 def _shared(context: Mapping[str, object]) -> dict[str, object]:
@@ -261,21 +300,32 @@ def _marked(marks: Marks) -> Rows:
     return rows
 
 
-def _assembled(texts: Texts, calendar: str | None, language: str, head: LetterHead, marks: Marks) -> Sequence[Part]:
+def _assembled(
+    texts: Texts, attached: Sequence[Sequence[Part]], language: str, head: LetterHead, marks: Marks
+) -> Sequence[Part]:
     html = COMMENTED_MARK.sub(r"\1", texts.html)
     alternative = _multipart(
         "alternative",
         _leaf("text/plain; charset=utf-8", marks.parts(texts.text, Kind.TEXT)),
         _leaf("text/html; charset=utf-8", marks.parts(html, Kind.HTML)),
     )
-    if calendar is None:
-        return (*_head(texts.subject, language, head, marks), *alternative)
-    attached = _leaf(
-        "text/calendar; charset=utf-8; method=PUBLISH",
-        marks.parts(calendar, Kind.ICS, words=frozenset({"ics_date", "ics_uid"})),
-        disposition='attachment; filename="last-day.ics"',
-    )
-    return (*_head(texts.subject, language, head, marks), *_multipart("mixed", alternative, attached))
+    body = _multipart("mixed", alternative, *attached) if attached else alternative
+    return (*_head(texts.subject, language, head, marks), *body)
+
+
+def _calendar_leaf(calendar: str | None, marks: Marks) -> Iterable[Sequence[Part]]:
+    if calendar is not None:
+        yield _leaf(
+            "text/calendar; charset=utf-8; method=PUBLISH",
+            marks.parts(calendar, Kind.ICS, words=frozenset({"ics_date", "ics_uid"})),
+            disposition='attachment; filename="last-day.ics"',
+        )
+
+
+def _attached(attachment: Attachment) -> Sequence[Part]:
+    filename, content_type = (plain(text).decode() for text in (attachment.filename, attachment.content_type))
+    disposition = f'attachment; filename="{filename}"'
+    return _leaf(content_type, (quoted(clean(attachment.text)),), disposition=disposition)
 
 
 def _head(subject: str, language: str, head: LetterHead, marks: Marks) -> Sequence[Part]:

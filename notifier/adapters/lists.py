@@ -9,19 +9,24 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
 from itertools import chain, count
 from types import MappingProxyType
+from typing import Any
 
 from babel import Locale
 
+from notifier.rules import own_terms
+from notifier.rules.own_terms import BadOwnTerms
 from notifier.rules.registry_diff import COMPARED, Entry, meaning, slug
+from notifier.rules.terms import Pack
 
 MOST_BYTES = 5_000_000
 MOST_ROWS = 10_000
 LONGEST_CELL = 300
+LONGEST_OWN_TERMS = 5000
 LONGEST_HEADINGS = 10_000
 LONGEST_ADDRESS = 254  # RFC 5321 4.5.3.1.3: a path of 256 less its angle brackets
 LONGEST_LOCAL_PART = 64  # RFC 5321 4.5.3.1.1
@@ -173,7 +178,7 @@ class Remark:
 
     row: int  # as a spreadsheet numbers it: the headings are row 1; 0 is the file as a whole
     column: str  # the heading as the file writes it; "" is the row as a whole
-    code: str  # one of TEXTS
+    code: str  # one of TEXTS, or of those of own_terms
     en: str
     fr: str
 
@@ -239,6 +244,8 @@ class ClientRow:
     email_accepted: bool  # an empty cell means no: acceptance is express (Code civil 1126)
     contacts: tuple[ContactRow, ...]
     first_row: int
+    # Kind, or "all" → field → value; None: the file has no such column, and says nothing of them.
+    own_terms: Mapping[str, Mapping[str, Any]] | None = field(default=None, hash=False)
 
 
 class _Wrong(Exception):
@@ -279,11 +286,12 @@ def write_register(entries: Iterable[Entry]) -> str:
 
 
 def read_clients(
-    data: bytes, *, filename: str, packs: Collection[str], roles: Collection[str], languages: Collection[str]
+    data: bytes, *, filename: str, packs: Mapping[str, Pack], roles: Collection[str], languages: Collection[str]
 ) -> tuple[ClientRow, ...]:
     """The clients of a file that has one row per contact. BadList tells every fault.
 
-    What is said of a client stands in its first row; its other rows repeat that or leave it empty.
+    What is said of a client stands in its first row; its other rows repeat that or leave it empty. A client's own terms
+    are judged with the contract pack that they change.
     """
     sheet = _Sheet(data, filename, _client_columns(packs, roles, languages))
     clients: dict[str, list[_Row]] = {}
@@ -293,13 +301,14 @@ def read_clients(
             clients.setdefault(key, []).append(row)
     for first, *others in clients.values():
         sheet.require(first, ("company", "account_manager", "contract_pack", "signed_on"))
+        _refuse_bad_terms(sheet, first, packs)
         for other in others:
             _refuse_contradictions(sheet, first, other)
     for row in filter(_has_contact, sheet.rows):
         sheet.require(row, ("contact_name", "contact_role", "contact_email", "contact_language"))
     sheet.refuse_repeats("contact_twice", _contact_identity, column="contact_email")
     sheet.close()
-    return tuple(_client(rows) for rows in clients.values())
+    return tuple(_client(rows, says_own_terms="own_terms" in sheet.headings) for rows in clients.values())
 
 
 def country_code(text: str) -> str | None:
@@ -332,6 +341,7 @@ class _Column:
     name: str
     also: tuple[str, ...] = ()  # other headings, as `slug` writes them
     required: bool = False  # a file without this column cannot be read
+    longest: int = LONGEST_CELL
     normal: Callable[[str], str] = str  # a filled cell → what it means, or _Wrong
 
     def is_headed(self, heading: str) -> bool:
@@ -369,6 +379,12 @@ class _Sheet:
 
     def complain(self, row: int, column: str, code: str, **facts: object) -> None:
         self.problems.append(self.remark(row, column, code, **facts))
+
+    def complain_of_terms(self, row: int, column: str, bad: BadOwnTerms) -> None:
+        heading = self.headings.get(column, column)
+        self.problems += [
+            Remark(row=row, column=heading, code=problem.code, en=problem.en, fr=problem.fr) for problem in bad.problems
+        ]
 
     def require(self, row: _Row, names: Iterable[str]) -> None:
         for name in names:
@@ -456,10 +472,12 @@ class _Sheet:
 
     def _cell(self, number: int, column: _Column, cell: str) -> dict[str, str]:
         try:
-            return {column.name: column.normal(_text(cell)) if cell else ""}
+            return {column.name: column.normal(_text(cell, column.longest)) if cell else ""}
         except _Wrong as wrong:
             self.complain(number, column.name, wrong.code, **wrong.facts)
-            return {}
+        except BadOwnTerms as bad:
+            self.complain_of_terms(number, column.name, bad)
+        return {}
 
 
 def _delimiter(text: str, columns: Sequence[_Column]) -> str:
@@ -496,9 +514,9 @@ def _unbroken(french: str) -> str:
     return re.sub(r" (?=[;:?»])|(?<=«) ", "\u00a0", french)
 
 
-def _text(cell: str) -> str:
-    if len(cell) > LONGEST_CELL:
-        raise _Wrong("too_long", found=len(cell), limit=LONGEST_CELL)
+def _text(cell: str, longest: int) -> str:
+    if len(cell) > longest:
+        raise _Wrong("too_long", found=len(cell), limit=longest)
     if any(unicodedata.category(sign) == "Cc" for sign in cell):
         raise _Wrong("not_text")
     return cell
@@ -605,6 +623,15 @@ def _keyed(rows: Sequence[dict[str, str]]) -> Iterator[dict[str, str]]:
         yield cells | {"key": key}
 
 
+def _own_terms(roles: Collection[str]) -> Callable[[str], str]:
+    """Two ways of writing the same terms are one."""
+
+    def normal(cell: str) -> str:
+        return own_terms.written(own_terms.parse(cell, roles=roles))
+
+    return normal
+
+
 def _client_columns(packs: Collection[str], roles: Collection[str], languages: Collection[str]) -> tuple[_Column, ...]:
     return (
         _Column("client_key", ("cle", "cle-client", "cle-du-client"), required=True),
@@ -620,6 +647,7 @@ def _client_columns(packs: Collection[str], roles: Collection[str], languages: C
         _Column("services", ("prestations",), normal=_services),
         _Column("contract_pack", ("modele-de-contrat",), required=True, normal=_one_of(packs, "unknown_pack")),
         _Column("signed_on", ("signe-le", "date-de-signature"), required=True, normal=_date),
+        _Column("own_terms", ("conditions-propres",), longest=LONGEST_OWN_TERMS, normal=_own_terms(roles)),
         _Column("email_accepted", ("e-mail-accepte", "email-accepte", "courriel-accepte"), normal=_yes_no),
         _Column("contact_name", ("nom-du-contact",)),
         _Column("contact_role", ("role-du-contact",), normal=_one_of(roles, "unknown_role")),
@@ -627,6 +655,16 @@ def _client_columns(packs: Collection[str], roles: Collection[str], languages: C
         _Column("contact_phone", ("telephone-du-contact",)),
         _Column("contact_language", ("langue-du-contact",), normal=_one_of(languages, "unknown_language")),
     )
+
+
+def _refuse_bad_terms(sheet: _Sheet, first: _Row, packs: Mapping[str, Pack]) -> None:
+    pack, terms = first.cells.get("contract_pack"), first.cells.get("own_terms")
+    if not pack or terms is None:
+        return  # a cell with a fault of its own
+    try:
+        own_terms.check(packs[pack], own_terms.parse(terms))
+    except BadOwnTerms as bad:
+        sheet.complain_of_terms(first.number, "own_terms", bad)
 
 
 def _refuse_contradictions(sheet: _Sheet, first: _Row, other: _Row) -> None:
@@ -646,7 +684,7 @@ def _contact_identity(cells: Mapping[str, str]) -> object:
     return identity if all(identity) else None
 
 
-def _client(rows: Sequence[_Row]) -> ClientRow:
+def _client(rows: Sequence[_Row], *, says_own_terms: bool) -> ClientRow:
     cells = rows[0].cells
     return ClientRow(
         key=cells["client_key"],
@@ -665,6 +703,7 @@ def _client(rows: Sequence[_Row]) -> ClientRow:
         email_accepted=cells["email_accepted"] == "yes",
         contacts=tuple(_contact(row.cells) for row in rows if _has_contact(row)),
         first_row=rows[0].number,
+        own_terms=own_terms.parse(cells["own_terms"]) if says_own_terms else None,
     )
 
 

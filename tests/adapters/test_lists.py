@@ -26,6 +26,7 @@ from notifier.adapters.lists import (
     write_register,
 )
 from notifier.rules.registry_diff import COMPARED, Entry, meaning, slug
+from notifier.rules.terms import Pack
 
 REGISTERS = Path(__file__).parents[2] / "config" / "registers"
 
@@ -43,6 +44,7 @@ CLIENT_HEADINGS = [
     "services",
     "contract_pack",
     "signed_on",
+    "own_terms",
     "email_accepted",
     "contact_name",
     "contact_role",
@@ -65,6 +67,30 @@ CLINIC = {
 SECOND_CONTACT = {"client_key": "c-1"} | {name: cell for name, cell in CLINIC.items() if name.startswith("contact_")}
 
 
+def pack(name: str, **rule: str) -> Pack:
+    """Return a contract that owes a notice before a change of subprocessor."""
+    sentences = {"silence": "Silence.", "remedy": "Remedy."}
+    written = {
+        "clause": "9",
+        "mode": "notice",
+        "period": "30 days",
+        "receipt": "deemed",
+        "addressees": "all",
+        "says": {"en": sentences, "fr": sentences},
+        **rule,
+    }
+    data = {
+        "title": {"en": name, "fr": name},
+        "version": "1",
+        "defaults": {"timezone": "Europe/Paris", "calendar": "FR"},
+        "rules": {"subprocessor": written},
+    }
+    return Pack.parse(name, data)
+
+
+PACKS = {"hds": pack("hds"), "saas": pack("saas", period="")}
+
+
 def sheet(*rows: dict[str, str]) -> str:
     out = io.StringIO(newline="")
     writer = csv.DictWriter(out, CLIENT_HEADINGS, restval="")
@@ -75,9 +101,7 @@ def sheet(*rows: dict[str, str]) -> str:
 
 def clients(text: str | bytes) -> tuple[ClientRow, ...]:
     data = text.encode() if isinstance(text, str) else text
-    return read_clients(
-        data, filename="clients.csv", packs={"hds", "saas"}, roles={"dpo", "contractual"}, languages={"en", "fr"}
-    )
+    return read_clients(data, filename="clients.csv", packs=PACKS, roles={"dpo", "contractual"}, languages={"en", "fr"})
 
 
 def register(text: str | bytes) -> RegisterFile:
@@ -293,6 +317,7 @@ def test_a_client_is_read_with_all_its_contacts_from_one_row_each() -> None:
         "reseller": "Oui",
         "services": "compute | backup|compute",
         "signed_on": "1/3/2024",
+        "own_terms": "subprocessor.period = 45 days; all.calendar = FR-57",
         "email_accepted": "1",
     }
     other = SECOND_CONTACT | {"contact_role": "Contractual", "contact_phone": "'+33 1 00 00 00 00", "reseller": "yes"}
@@ -318,22 +343,26 @@ def test_a_client_is_read_with_all_its_contacts_from_one_row_each() -> None:
         email_accepted=True,
         contacts=(contact, replace(contact, role="contractual", phone="+33 1 00 00 00 00")),
         first_row=2,
+        own_terms={"subprocessor": {"period": "45 days"}, "all": {"calendar": "FR-57"}},
     )
     assert (second.key, second.contacts, second.first_row) == ("c-2", (), 3)
     assert (second.services, second.reseller, second.email_accepted) == ((), False, False)
+    assert second.own_terms == {}
 
 
 def test_clients_may_come_under_french_headings_in_a_file_from_a_french_spreadsheet() -> None:
     text = (
-        "Clé client;Société;Chargé de compte;Modèle de contrat;Signé le;Revendeur;"
+        "Clé client;Société;Chargé de compte;Modèle de contrat;Signé le;Conditions propres;Revendeur;"
         "Nom du contact;Rôle du contact;E-mail du contact;Langue du contact\r\n"
-        "c-1;Clinique Exemple;ana@hebergement.example;HDS;01/03/2024;FAUX;Zoé Martin;DPO;dpo@clinique.example;FR\r\n"
+        "c-1;Clinique Exemple;ana@hebergement.example;HDS;01/03/2024;all.channels = paper;FAUX;"
+        "Zoé Martin;DPO;dpo@clinique.example;FR\r\n"
     )
 
     (client,) = clients(text.encode("windows-1252"))
 
     assert (client.company, client.pack, client.signed_on) == ("Clinique Exemple", "hds", date(2024, 3, 1))
     assert client.contacts[0].language == "fr"
+    assert client.own_terms == {"all": {"channels": ["paper"]}}
 
 
 def test_a_file_with_seventeen_kinds_of_fault_tells_each_by_row_and_column() -> None:
@@ -357,7 +386,7 @@ def test_a_file_with_seventeen_kinds_of_fault_tells_each_by_row_and_column() -> 
     ]
 
     with pytest.raises(BadList) as bad:
-        clients(sheet(*rows) + "c-14,one cell too few\r\nc-15,Autre\0 Exemple" + "," * 17 + "\r\n")
+        clients(sheet(*rows) + "c-14,one cell too few\r\nc-15,Autre\0 Exemple" + "," * 18 + "\r\n")
 
     assert faults(bad) == [
         (2, "company", "missing"),
@@ -408,7 +437,7 @@ def test_a_fault_in_the_first_row_of_a_client_is_not_told_again_for_its_other_ro
 
 
 def test_a_row_with_a_stray_separator_still_counts_as_the_first_of_its_client() -> None:
-    broken = "c-1,Clinique,Exemple" + "," * 17
+    broken = "c-1,Clinique,Exemple" + "," * 18
 
     with pytest.raises(BadList) as bad:
         clients(sheet() + f"{broken}\r\n" + sheet(SECOND_CONTACT).partition("\r\n")[2])
@@ -431,6 +460,70 @@ def test_the_headings_tested_here_are_all_there_are() -> None:
     contact = {f"contact_{field.name}" for field in fields(ContactRow)}
 
     assert set(CLIENT_HEADINGS) == client | contact | {"client_key", "contract_pack"}
+
+
+# --- a client's own terms --------------------------------------------------------------------------------------------
+
+
+def test_a_file_without_the_column_says_nothing_of_own_terms() -> None:
+    headings, _, row = sheet(CLINIC).partition("\r\n")
+    (client,) = clients(headings.replace("own_terms,", "") + "\r\n" + row.replace("2024-03-01,,", "2024-03-01,"))
+
+    assert client.own_terms is None
+
+
+def test_own_terms_may_be_repeated_in_another_order_on_a_client_s_further_rows() -> None:
+    terms = "subprocessor.period = 45 days; all.calendar = FR-57"
+    again = "all.calendar=FR-57 ; subprocessor.period=45 days"
+
+    (client,) = clients(
+        sheet(CLINIC | {"own_terms": terms}, SECOND_CONTACT | {"contact_role": "contractual", "own_terms": again})
+    )
+
+    assert client.own_terms == {"subprocessor": {"period": "45 days"}, "all": {"calendar": "FR-57"}}
+
+
+def test_faults_in_own_terms_are_told_by_row_all_of_them() -> None:
+    rows = [
+        CLINIC | {"own_terms": "subprocessor.periode = 45 days; subprocessor.period = 45 jours"},
+        CLINIC | {"client_key": "c-2", "own_terms": "subprocessor.period = 15 business days"},
+        CLINIC | {"client_key": "c-3", "own_terms": "subprocessor.roles = lawyer"},
+        CLINIC | {"client_key": "c-4", "contract_pack": "saas"},
+        CLINIC | {"client_key": "c-5", "contract_pack": "saas", "own_terms": "subprocessor.period = 30 days"},
+        CLINIC | {"client_key": "c-6", "contract_pack": "gold", "own_terms": "subprocessor.period = 30 days"},
+        CLINIC | {"client_key": "c-7"},
+        SECOND_CONTACT | {"client_key": "c-7", "contact_role": "contractual", "own_terms": "all.calendar = FR"},
+        CLINIC | {"client_key": "c-8", "own_terms": "x" * 5001},
+    ]
+
+    with pytest.raises(BadList) as bad:
+        clients(sheet(*rows))
+
+    assert faults(bad) == [
+        (2, "own_terms", "field"),
+        (2, "own_terms", "period"),
+        (3, "own_terms", "contradiction"),
+        (4, "own_terms", "choice"),
+        (5, "own_terms", "period_blank"),
+        (7, "contract_pack", "unknown_pack"),
+        (9, "own_terms", "not_in_first_row"),
+        (10, "own_terms", "too_long"),
+    ]
+
+
+def test_a_period_that_the_contract_leaves_blank_is_asked_for_in_both_languages() -> None:
+    with pytest.raises(BadList) as bad:
+        clients(sheet(CLINIC | {"contract_pack": "saas"}))
+
+    (problem,) = bad.value.problems
+    assert problem.text("en") == (
+        "row 2, own_terms: the contract pack saas leaves the period of subprocessor blank: write the client’s own, "
+        "such as subprocessor.period = 30 days"
+    )
+    assert problem.text("fr").replace("\u00a0", " ") == (
+        "ligne 2, own_terms : le modèle de contrat saas laisse en blanc le délai de subprocessor : écrivez celui du "
+        "client, par exemple subprocessor.period = 30 days"
+    )
 
 
 # --- countries and addresses -----------------------------------------------------------------------------------------
