@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -13,9 +14,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
-from notifier.adapters.countries import country_name
 from notifier.adapters.dates import end_of_day, instant, mail_date, plain_date
-from notifier.adapters.letters import LetterHead
+from notifier.adapters.letters import Attachment, LetterHead
 from notifier.models import (
     Announcement,
     Answer,
@@ -23,9 +23,11 @@ from notifier.models import (
     Contact,
     Delivery,
     DeliveryNotice,
+    Edition,
     Link,
     MouldRow,
     Notice,
+    Override,
     Provider,
     Sealed,
     SignInLink,
@@ -35,45 +37,57 @@ from notifier.models.base import uuid7
 from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.links import digest
 from notifier.rules.moulds import Mould
-from notifier.rules.registry_diff import Change, Entry, FieldChange, from_json
+from notifier.rules.periods import local_day, zone
+from notifier.rules.registry_diff import from_json
 from notifier.rules.terms import Rule
-from notifier.rules.wording import period_in_words
-from notifier.services import provider
+from notifier.services import forwarding, letter_notes, letter_words, overrides, provider
 from notifier.services.desk import Desk
 from notifier.services.rows import insert_new
+
+LABELS = letter_words.LABELS  # pages say things in the words of the letters
+describe = letter_words.describe
+facts_of = letter_words.facts_of
+title = letter_words.title
 
 NOTICE = "notice"
 RECEIPT = "receipt"
 OBJECTION = "objection"
 LATER = "later_last_day"
+POSTPONED = "postponed"
+WITHDRAWN = "withdrawn"
+BREACH = "breach"
 SIGN_IN = "sign_in"
 URGENT, BULK = 0, 1
+# What stays true when an announcement is corrected or withdrawn.
+OUTLASTING = frozenset({RECEIPT, OBJECTION, WITHDRAWN, BREACH})
+NEVER_READ = (DeliveryState.REFUSED, DeliveryState.DROPPED)
 
 PATHS = {"notice": "/notice/", "sign_in": "/sign-in/"}  # what a token opens
 
-LABELS = {
-    "en": {
-        "name": "Name", "address": "Address", "postcode": "Postcode", "town": "Town", "country": "Country",
-        "activity": "Activity", "site_kind": "Kind of site",
-    },
-    "fr": {
-        "name": "Nom", "address": "Adresse", "postcode": "Code postal", "town": "Ville", "country": "Pays",
-        "activity": "Prestation", "site_kind": "Nature du site",
-    },
-}  # fmt: skip
-RULE_NOTE = {"en": "{period} from receipt ({clause})", "fr": "{period} à compter de la réception ({clause})"}
 NO_REASONS = {"en": "No reasons were given.", "fr": "Aucun motif n’a été indiqué."}
-NOT_SAID = {"en": "not stated", "fr": "non précisé"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipient:
-    """One contact who is told for one client."""
+    """One contact who is told for one client.
+
+    `courtesy`: the notice itself comes by registered letter, and this mail starts no clock.
+    """
 
     contact: Contact
     client: Client
     notice: Notice
     rule: Rule
+    courtesy: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Who was told of one notice."""
+
+    contact: Contact
+    client: Client
+    notice: Notice
 
 
 class Filler:
@@ -114,33 +128,29 @@ def post_notices(
     recipients: Sequence[Recipient],
     *,
     purpose: str = NOTICE,
+    correction_of: Edition | None = None,
     now: datetime,
 ) -> None:
-    """Put one mail per address and language in the outbox, naming each client that this address is told for."""
+    """Put one mail per address and language in the outbox, naming each client that this address is told for.
+
+    `correction_of`: what they were told before, which this takes the place of.
+    """
     profile = provider.require_complete(session)
     together: defaultdict[tuple[str, str], list[Recipient]] = defaultdict(list)
     for recipient in recipients:
         together[recipient.contact.email.casefold(), recipient.contact.language].append(recipient)
-    moulds: dict[tuple[str, frozenset[str]], str] = {}
+    press = _NoticePress(session, desk, profile, announcement, now, correction_of=correction_of)
     deliveries, carried, links = [], [], []
     for (_, language), group in together.items():
-        rules = {one.notice.sealed_id.hex: one.rule for one in group}
-        written = language, frozenset(rules)
-        if written not in moulds:
-            moulds[written] = _notice_mould(
-                session, desk, profile, announcement, language, list(rules.values()), now=now
-            )
-        address, mould = group[0].contact.email, moulds[written]
+        address, mould = group[0].contact.email, press.mould(group, language)
         delivery = _delivery(
             desk, profile, address, NOTICE, language, mould, about=announcement, now=now, purpose=purpose
         )
         delivery.lane = BULK
-        delivery.facts |= {"to_name": group[0].contact.name, "entities": [_entity(one, language) for one in group]}
+        delivery.facts |= {"to_name": group[0].contact.name, **press.rows(group, language)}
         deliveries.append(delivery)
-        carried += [
-            DeliveryNotice(delivery_id=delivery.id, notice_id=one.notice.id, contact_id=one.contact.id) for one in group
-        ]
-        links.append(_link(desk, delivery, max(one.notice.object_until for one in group)))
+        carried += [_carried(delivery, one) for one in group]
+        links.append(_link(desk, delivery, _until(announcement, group)))
     _insert(session, deliveries, carried, links)
 
 
@@ -153,20 +163,54 @@ def post_repeat(
     purposes = select(sa.func.count()).select_from(Delivery).where(Delivery.announcement_id == announcement.id)
     earlier = session.exec(purposes.where(col(Delivery.purpose).startswith(f"{NOTICE}.repeat"))).one()
     language = original.language
-    rules = list({one.notice.sealed_id: one.rule for one in carried}.values())
-    mould = _notice_mould(session, desk, profile, announcement, language, rules, now=now, repeat_of=original.created_at)
-    purpose = f"{NOTICE}.repeat.{earlier + 1}"
+    press = _NoticePress(
+        session,
+        desk,
+        profile,
+        announcement,
+        now,
+        correction_of=_edition_told_before(session, announcement, carried),
+        repeat_of=original.created_at,
+    )
+    purpose, mould = f"{NOTICE}.repeat.{earlier + 1}", press.mould(carried, language)
     again = _delivery(desk, profile, address, NOTICE, language, mould, about=announcement, now=now, purpose=purpose)
-    again.facts |= {"to_name": original.facts["to_name"], "entities": [_entity(one, language) for one in carried]}
-    told = [DeliveryNotice(delivery_id=again.id, notice_id=one.notice.id, contact_id=one.contact.id) for one in carried]
-    _insert(session, [again], told, [_link(desk, again, max(one.notice.object_until for one in carried))])
+    again.facts |= {"to_name": original.facts["to_name"], **press.rows(carried, language)}
+    told = [_carried(again, one) for one in carried]
+    _insert(session, [again], told, [_link(desk, again, _until(announcement, carried))])
     return again
+
+
+def _edition_told_before(session: Session, announcement: Announcement, carried: Sequence[Recipient]) -> Edition | None:
+    """Return the edition that these clients were told before the one of today, if any."""
+    told = (
+        select(sa.func.max(DeliveryNotice.edition))
+        .join(Delivery, col(Delivery.id) == DeliveryNotice.delivery_id)
+        .where(
+            col(DeliveryNotice.notice_id).in_([one.notice.id for one in carried]),
+            DeliveryNotice.edition < min(one.notice.edition for one in carried),
+            col(Delivery.state).not_in(NEVER_READ),
+        )
+    )
+    number = session.exec(told).one()
+    query = select(Edition).where(Edition.announcement_id == announcement.id, Edition.number == number)
+    return session.exec(query.order_by(col(Edition.made_at).desc())).first() if number else None
+
+
+def told_notices(session: Session, announcement_id: UUID) -> set[UUID]:
+    """Return the notices of which a mail has left, or may have."""
+    left = (DeliveryState.CLAIMED, DeliveryState.HANDING_OVER, DeliveryState.ACCEPTED, DeliveryState.UNKNOWN)
+    query = (
+        select(DeliveryNotice.notice_id)
+        .join(Delivery, col(Delivery.id) == DeliveryNotice.delivery_id)
+        .where(Delivery.announcement_id == announcement_id, Delivery.letter == NOTICE, col(Delivery.state).in_(left))
+    )
+    return set(session.exec(query))
 
 
 def carried_by(session: Session, delivery_id: UUID) -> list[Recipient]:
     """Return whom a delivery tells, and of what."""
     query = (
-        select(Contact, Client, Notice)
+        select(Contact, Client, Notice, DeliveryNotice.courtesy)
         .join(DeliveryNotice, col(DeliveryNotice.contact_id) == Contact.id)
         .join(Notice, col(Notice.id) == DeliveryNotice.notice_id)
         .join(Client, col(Client.id) == Notice.client_id)
@@ -174,8 +218,8 @@ def carried_by(session: Session, delivery_id: UUID) -> list[Recipient]:
         .order_by(col(Client.company))
     )
     return [
-        Recipient(contact=contact, client=client, notice=notice, rule=rule_of(session, notice))
-        for contact, client, notice in session.exec(query)
+        Recipient(contact=contact, client=client, notice=notice, rule=rule_of(session, notice), courtesy=courtesy)
+        for contact, client, notice, courtesy in session.exec(query)
     ]
 
 
@@ -210,81 +254,230 @@ def post_receipt(
     `kind` is the answer's kind, or "withdrawal"; `given_by` is who signed this act.
     """
     profile = provider.require_complete(session)
-    told = _told(session, [answer.notice_id for answer in answers])
     announcement = session.exec(
         select(Announcement)
         .join(Notice, col(Notice.announcement_id) == Announcement.id)
         .where(Notice.id == answers[0].notice_id)
     ).one()
-    for (address, language), group in told.items():
-        context = _shared(profile, announcement, language) | {"answer_kind": kind}
-        mould = _mould(session, desk, RECEIPT, language, context, profile, now=now)
-        purpose = f"{RECEIPT}.{kind}.{answers[0].reference}"
-        delivery = _delivery(
-            desk, profile, address, RECEIPT, language, mould, about=announcement, now=now, purpose=purpose
-        )
-        delivery.facts |= {
-            "to_name": group[0][0].name,
-            "entities": [{"company": client.company} for _, client, _ in group],
+    said = "\n".join(dict.fromkeys(answer.statement for answer in answers if answer.statement))
+    post_to_told(
+        session,
+        desk,
+        announcement,
+        [answer.notice_id for answer in answers],
+        letter=RECEIPT,
+        purpose=f"{RECEIPT}.{kind}.{answers[0].reference}",
+        says=lambda *_: {"answer_kind": kind, "statement": said},
+        facts=lambda language, group: {
+            "entities": [{"company": one.client.company} for one in group],
             "reference": answers[0].reference,
             "answered_at": instant(now, profile.timezone, language),
             "signed_name": given_by,
-        }
-        notices = [
-            DeliveryNotice(delivery_id=delivery.id, notice_id=notice.id, contact_id=contact.id)
-            for contact, _, notice in group
-        ]
-        _insert(
-            session, [delivery], notices, [_link(desk, delivery, max(notice.object_until for _, _, notice in group))]
-        )
+        },
+        lane=URGENT,
+        now=now,
+    )
 
 
 def post_alert(session: Session, desk: Desk, answer: Answer, notice: Notice, client: Client, *, now: datetime) -> None:
-    """Tell the client's account manager, or the privacy contact, of an objection or a termination."""
+    """Tell the client's account manager, or the privacy contact, of an objection, a termination or a refusal."""
     profile = provider.require_complete(session)
     announcement = session.exec(select(Announcement).where(Announcement.id == notice.announcement_id)).one()
-    address = client.account_manager or profile.privacy_contact
-    known = session.exec(select(User).where(User.email == address.casefold())).first()
-    language = known.language if known else profile.languages.split()[0]
-    context = _shared(profile, announcement, language) | {"answer_kind": answer.kind.value}
-    mould = _mould(session, desk, OBJECTION, language, context, profile, now=now)
-    purpose = f"{OBJECTION}.{answer.reference}"
-    delivery = _delivery(
-        desk, profile, address, OBJECTION, language, mould, about=announcement, now=now, purpose=purpose
+    post_to_staff(
+        session,
+        desk,
+        announcement,
+        client.account_manager or profile.privacy_contact,
+        letter=OBJECTION,
+        purpose=f"{OBJECTION}.{answer.reference}",
+        says={"answer_kind": answer.kind.value},
+        facts=lambda language: {
+            "company": client.company,
+            "signed_name": answer.signed_name,
+            "answered_at": instant(answer.answered_at, profile.timezone, language),
+            "reference": answer.reference,
+            "reasons": answer.reasons or NO_REASONS[language],
+        },
+        now=now,
     )
-    del delivery.facts["opens"], delivery.facts["base_url"]
-    delivery.facts |= {
-        "to_name": known.name if known else "",
-        "company": client.company,
-        "signed_name": answer.signed_name,
-        "answered_at": instant(answer.answered_at, profile.timezone, language),
-        "reference": answer.reference,
-        "reasons": answer.reasons or NO_REASONS[language],
-        "link": urljoin(f"{profile.base_url}/", f"staff/announcements/{announcement.id}"),
-    }
-    _insert(session, [delivery], [], [])
 
 
 def post_later_last_day(session: Session, desk: Desk, notice: Notice, *, told: date, now: datetime) -> None:
     """Tell a client whose notice was received later than presumed that its last day has moved."""
-    profile = provider.require_complete(session)
-    sealed = session.exec(select(Sealed).where(Sealed.id == notice.sealed_id)).one()
+    rule = rule_of(session, notice)
     announcement = session.exec(select(Announcement).where(Announcement.id == notice.announcement_id)).one()
-    zone = sealed.counted.timezone
-    for (address, language), group in _told(session, [notice.id]).items():
-        contact, client, _ = group[0]
-        mould = _mould(session, desk, LATER, language, _shared(profile, announcement, language), profile, now=now)
-        purpose = f"{LATER}.{notice.id.hex}.{notice.object_by.isoformat()}"
-        delivery = _delivery(
-            desk, profile, address, LATER, language, mould, about=announcement, now=now, purpose=purpose
-        )
-        old, new = (end_of_day(day, zone, language) for day in (told, notice.object_by))
-        delivery.facts |= {
-            "to_name": contact.name,
-            "entities": [{"company": client.company, "old_last_day": old, "last_day": new}],
+
+    def facts(language: str, group: Sequence[Told]) -> dict[str, Any]:
+        old, new = (end_of_day(day, rule.timezone, language) for day in (told, notice.object_by))
+        return {"entities": [{"company": group[0].client.company, "old_last_day": old, "last_day": new}]}
+
+    post_to_told(
+        session,
+        desk,
+        announcement,
+        [notice.id],
+        letter=LATER,
+        purpose=f"{LATER}.{notice.id.hex}.{notice.object_by.isoformat()}",
+        says=lambda language, _group: {"acts": letter_notes.acts(announcement, [rule], language)},
+        facts=facts,
+        lane=URGENT,
+        now=now,
+    )
+
+
+def post_postponed(
+    session: Session, desk: Desk, announcement: Announcement, *, told: date, reasons: Mapping[str, str], now: datetime
+) -> None:
+    """Tell all who were told that the change starts later; `told` is the day that they knew."""
+    waiting = [
+        notice.id for notice in _notices(session, announcement) if notice.excluded_at is None and notice.live_at is None
+    ]
+    post_to_told(
+        session,
+        desk,
+        announcement,
+        waiting,
+        letter=POSTPONED,
+        purpose=f"{POSTPONED}.{now:%Y%m%dT%H%M%S}",
+        says=lambda language, _group: {"old_day": plain_date(told, language), "why": reasons[language]},
+        facts=_companies,
+        now=now,
+    )
+
+
+def post_withdrawn(
+    session: Session, desk: Desk, announcement: Announcement, *, reasons: Mapping[str, str], now: datetime
+) -> None:
+    """Tell all who were told that nothing of it is going to happen."""
+    post_to_told(
+        session,
+        desk,
+        announcement,
+        [notice.id for notice in _notices(session, announcement)],
+        letter=WITHDRAWN,
+        purpose=WITHDRAWN,
+        says=lambda language, _group: {"why": reasons[language]},
+        facts=_companies,
+        now=now,
+    )
+
+
+def post_breach(
+    session: Session,
+    desk: Desk,
+    announcement: Announcement,
+    override: Override,
+    notice_ids: Sequence[UUID],
+    *,
+    now: datetime,
+) -> None:
+    """Tell clients that the change was made before their right had run: when, why, and what protects their data."""
+    profile = provider.require_complete(session)
+    rules = _rules(session, notice_ids)
+    started_at = override.started_at or now
+
+    def says(language: str, group: Sequence[Told]) -> dict[str, Any]:
+        concerned = list({one.notice.sealed_id: rules[one.notice.sealed_id] for one in group}.values())
+        return {
+            "acts": letter_notes.acts(announcement, concerned, language, made=True),
+            "rules": [letter_notes.said(rule, language) for rule in concerned],
+            "started_at": instant(started_at, profile.timezone, language),
+            "why": override.reasons[language],
+            "measures": override.measures.get(language, ""),
         }
-        carried = DeliveryNotice(delivery_id=delivery.id, notice_id=notice.id, contact_id=contact.id)
-        _insert(session, [delivery], [carried], [_link(desk, delivery, notice.object_until)])
+
+    def facts(language: str, group: Sequence[Told]) -> dict[str, Any]:
+        notes = [
+            letter_notes.note_of_breach(announcement, one.notice, rules[one.notice.sealed_id], language)
+            for one in group
+        ]
+        return {
+            "entities": [{"company": one.client.company, "note": note} for one, note in zip(group, notes, strict=True)]
+        }
+
+    post_to_told(
+        session,
+        desk,
+        announcement,
+        notice_ids,
+        letter=BREACH,
+        purpose=f"{BREACH}.{now:%Y%m%dT%H%M%S}",
+        says=says,
+        facts=facts,
+        now=now,
+    )
+
+
+def _companies(_language: str, group: Sequence[Told]) -> dict[str, Any]:
+    return {"entities": [{"company": one.client.company} for one in group]}
+
+
+def post_to_told(  # noqa: PLR0913 - the facts of one act
+    session: Session,
+    desk: Desk,
+    announcement: Announcement,
+    notice_ids: Iterable[UUID],
+    *,
+    letter: str,
+    purpose: str,
+    says: Callable[[str, Sequence[Told]], Mapping[str, object]],
+    facts: Callable[[str, Sequence[Told]], Mapping[str, Any]],
+    lane: int = BULK,
+    now: datetime,
+) -> None:
+    """Put a letter in the outbox for everybody who was told of these notices: one mail per address and language.
+
+    For a language and those told together, `says` gives what the mould says besides the announcement, and `facts` what
+    this one mail says.
+    """
+    profile = provider.require_complete(session)
+    moulds: dict[tuple[str, str], str] = {}
+    deliveries, carried, links = [], [], []
+    for (address, language), group in _told(session, notice_ids).items():
+        said = says(language, group)
+        written = language, json.dumps(said, sort_keys=True)
+        if written not in moulds:
+            context = {**_shared(profile, announcement, language), **said}
+            moulds[written] = _mould(session, desk, letter, language, context, profile, now=now)
+        delivery = _delivery(
+            desk, profile, address, letter, language, moulds[written], about=announcement, now=now, purpose=purpose
+        )
+        delivery.lane = lane
+        delivery.facts |= {"to_name": group[0].contact.name, **facts(language, group)}
+        deliveries.append(delivery)
+        carried += [_carried(delivery, one) for one in group]
+        links.append(_link(desk, delivery, _until(announcement, group)))
+    _insert(session, deliveries, carried, links)
+
+
+def post_to_staff(  # noqa: PLR0913 - the facts of one act
+    session: Session,
+    desk: Desk,
+    announcement: Announcement,
+    address: str,
+    *,
+    letter: str,
+    purpose: str,
+    says: Mapping[str, object],
+    facts: Callable[[str], Mapping[str, Any]],
+    now: datetime,
+) -> None:
+    """Put a letter about an announcement in the outbox for one of the staff, in the language of that person if known;
+    its link leads to the board.
+    """
+    profile = provider.require_complete(session)
+    known = session.exec(select(User).where(User.email == address.casefold())).first()
+    language = known.language if known else profile.languages.split()[0]
+    context = {**_shared(profile, announcement, language), **says}
+    mould = _mould(session, desk, letter, language, context, profile, now=now)
+    delivery = _delivery(desk, profile, address, letter, language, mould, about=announcement, now=now, purpose=purpose)
+    del delivery.facts["opens"], delivery.facts["base_url"]
+    delivery.facts |= {
+        "to_name": known.name if known else "",
+        "link": urljoin(f"{profile.base_url}/", f"staff/announcements/{announcement.id}"),
+        **facts(language),
+    }
+    _insert(session, [delivery], [], [])
 
 
 def post_sign_in(session: Session, desk: Desk, user: User, *, valid_until: datetime, now: datetime) -> None:
@@ -313,71 +506,134 @@ def post_sign_in(session: Session, desk: Desk, user: User, *, valid_until: datet
     session.add(SignInLink(token_digest=digest(token), user_id=user.id, expires_at=valid_until))
 
 
-def describe(change: Change, language: str) -> dict[str, Any]:
-    """Return a change in words: its kind, the names before and after, both entries and the fields that differ,
-    labelled.
+class _NoticePress:
+    """Writes the notices of one announcement: one mould for all who share language and contracts, so that nobody reads
+    what another client's contract says.
     """
+
+    def __init__(
+        self,
+        session: Session,
+        desk: Desk,
+        profile: Provider,
+        announcement: Announcement,
+        now: datetime,
+        *,
+        correction_of: Edition | None = None,
+        repeat_of: datetime | None = None,
+    ) -> None:
+        self._session = session
+        self._desk = desk
+        self._profile = profile
+        self._announcement = announcement
+        self._now = now
+        self._correction_of = correction_of
+        self._repeat_of = repeat_of
+        self._late = overrides.lateness(session, announcement)
+        self._tz = zone(profile.timezone)
+        self._moulds: dict[object, str] = {}
+
+    def mould(self, group: Sequence[Recipient], language: str) -> str:
+        """Return the digest of what is written to this group."""
+        sealed = frozenset((one.notice.sealed_id, one.courtesy) for one in group)
+        written = language, sealed, any(one.client.reseller for one in group), _is_made(group)
+        if written not in self._moulds:
+            self._moulds[written] = self._write(group, language)
+        return self._moulds[written]
+
+    def rows(self, group: Sequence[Recipient], language: str) -> dict[str, list[dict[str, str]]]:
+        """Return each list of companies in a mail to this group."""
+        by_mail = [one for one in group if not one.courtesy]
+        timed = [one for one in by_mail if letter_notes.has_last_day(self._announcement, one.rule)]
+        told = [one for one in by_mail if not letter_notes.has_last_day(self._announcement, one.rule)]
+        return {
+            "entities": [_entity(self._announcement, one, language) for one in timed],
+            "told": [_named(one, letter_notes.note_without_last_day(one.rule, language)) for one in told],
+            "courtesy": [
+                _named(one, letter_notes.note_of_letter(one.notice, one.rule, language))
+                for one in group
+                if one.courtesy
+            ],
+            "forwards": [self._forwarded(one, language) for one in group if one.client.reseller],
+        }
+
+    def _forwarded(self, one: Recipient, language: str) -> dict[str, str]:
+        note = forwarding.forward_note(
+            one.rule, self._announcement, self._profile, language, received_on=one.rule.received_on(self._now)
+        )
+        return {"company": one.client.company, "forward_note": note}
+
+    def _write(self, group: Sequence[Recipient], language: str) -> str:
+        announcement, rows = self._announcement, self.rows(group, language)
+        rules = list({one.notice.sealed_id: one.rule for one in group}.values())
+        changes = [describe(from_json(change), language) for change in announcement.changes]
+        copies = [one.courtesy for one in group]
+        context = _shared(self._profile, announcement, language) | {
+            "changes": changes,
+            "facts": facts_of(announcement, language),
+            "rules": [letter_notes.said(rule, language) for rule in rules],
+            "acts": letter_notes.acts(announcement, rules, language, made=_is_made(group)),
+            "runs": any(one.rule.runs and not one.courtesy for one in group),
+            "timed": bool(rows["entities"]),
+            "told_only": bool(rows["told"]),
+            "courtesy": ("all" if all(copies) else "some") if any(copies) else "",
+            "repeat_of": self._day(self._repeat_of, language) if self._repeat_of else "",
+            "late_reason": self._late.reasons[language] if self._late else "",
+            "correction": self._correction(language),
+            "forwarding": self._texts_to_forward() if rows["forwards"] else [],
+        }
+        attachments = [self._attachment()] if rows["forwards"] else []
+        return _mould(
+            self._session, self._desk, NOTICE, language, context, self._profile, attachments=attachments, now=self._now
+        )
+
+    def _day(self, at: datetime, language: str) -> str:
+        return plain_date(local_day(at, self._tz), language)
+
+    def _correction(self, language: str) -> dict[str, Any] | None:
+        if self._correction_of is None:
+            return None
+        return {
+            "told_on": self._day(self._correction_of.made_at, language),
+            "differences": letter_words.differences(self._correction_of, self._announcement, language),
+        }
+
+    def _texts_to_forward(self) -> list[dict[str, str]]:
+        return [
+            {"language": one, "text": forwarding.neutral_text(self._announcement, self._profile, one)}
+            for one in forwarding.languages_of(self._announcement)
+        ]
+
+    def _attachment(self) -> Attachment:
+        told = forwarding.forwarding(self._announcement, self._profile)
+        text = json.dumps(told, ensure_ascii=False, indent=2) + "\n"
+        return Attachment(filename="notice.json", content_type="application/json", text=text)
+
+
+def _entity(announcement: Announcement, one: Recipient, language: str) -> dict[str, str]:
     return {
-        "kind": change.kind.value,
-        "name": (change.before or change.entry).name,
-        "new_name": change.after.name if change.before and change.after else "",
-        "before": _described(change.before, language),
-        "after": _described(change.after, language),
-        "fields": [_described_field(field, language) for field in change.fields],
+        "company": one.client.company,
+        "last_day": end_of_day(one.notice.object_by, one.rule.timezone, language),
+        "rule_note": letter_notes.note_of_clock(announcement, one.notice, one.rule, language),
+        "ics_date": one.notice.object_by.strftime("%Y%m%d"),
+        "ics_uid": one.notice.id.hex,
     }
 
 
-def _described(entry: Entry | None, language: str) -> dict[str, str] | None:
-    if entry is None:
-        return None
-    values = {name: _value(name, getattr(entry, name), language) for name in LABELS[language]}
-    return {LABELS[language][name]: value for name, value in values.items() if value and (name != "site_kind")}
+def _is_made(group: Sequence[Recipient]) -> bool:
+    """Say whether the change has been made for everybody in a group, as for one to whom a notice is sent again."""
+    return all(one.notice.live_at for one in group)
 
 
-def _described_field(field: FieldChange, language: str) -> dict[str, str]:
-    before, after = (_value(field.field, text, language) or NOT_SAID[language] for text in (field.before, field.after))
-    return {"label": LABELS[language][field.field], "before": before, "after": after}
-
-
-def _value(name: str, text: str, language: str) -> str:
-    return country_name(text, language) if name == "country" else text
-
-
-def _notice_mould(
-    session: Session,
-    desk: Desk,
-    profile: Provider,
-    announcement: Announcement,
-    language: str,
-    rules: Sequence[Rule],
-    *,
-    now: datetime,
-    repeat_of: datetime | None = None,
-) -> str:
-    """Write the notice for those who are told under these rules: nobody reads what another client's contract says."""
-    changes = [describe(from_json(change), language) for change in announcement.changes]
-    repeated = plain_date(repeat_of.date(), language) if repeat_of else ""
-    says = [{"clause": rule.clause, "mode": rule.mode.value, **rule.says[language]} for rule in rules]
-    context = _shared(profile, announcement, language) | {
-        "changes": changes,
-        "repeat_of": repeated,
-        "rules": says,
-        "rule": says[0],
-    }
-    return _mould(session, desk, NOTICE, language, context, profile, now=now)
+def _named(one: Recipient, note: str) -> dict[str, str]:
+    return {"company": one.client.company, "rule_note": note}
 
 
 def _shared(profile: Provider, announcement: Announcement, language: str) -> dict[str, Any]:
+    """Return what every letter about an announcement may say of it and of us."""
     return {
         "provider": _provider_context(profile),
-        "announcement": {
-            "kind": announcement.kind.value,
-            "reference": announcement.reference,
-            "reasons": announcement.reasons[language],
-            "effective_on": plain_date(announcement.effective_on, language),
-            "published_at": announcement.published_at,
-            "list_url": f"{profile.base_url}/subprocessors",
-        },
+        "announcement": letter_words.announced(announcement, profile, language),
     }
 
 
@@ -393,6 +649,7 @@ def _mould(
     context: Mapping[str, object],
     profile: Provider,
     *,
+    attachments: Sequence[Attachment] = (),
     now: datetime,
 ) -> str:
     """Write a letter's mould, keep it, and return its digest; the same letter is kept once."""
@@ -402,7 +659,7 @@ def _mould(
         reply_to=profile.reply_to,
         domain=profile.message_domain,
     )
-    mould = desk.press.mould(letter, language, context, envelope=head)
+    mould = desk.press.mould(letter, language, context, envelope=head, attachments=attachments)
     digested = mould.digest()
     row = MouldRow(digest=digested, letter=letter, language=language, content=mould.to_json(), made_at=now)
     insert_new(session, row)
@@ -447,23 +704,19 @@ def _delivery(  # noqa: PLR0913 - the facts of one act
     )
 
 
-def _entity(one: Recipient, language: str) -> dict[str, str]:
-    return {
-        "company": one.client.company,
-        "last_day": end_of_day(one.notice.object_by, one.rule.timezone, language),
-        "rule_note": RULE_NOTE[language].format(
-            period=period_in_words(one.rule.period, language, one.rule.counting), clause=one.rule.clause
-        ),
-        "ics_date": one.notice.object_by.strftime("%Y%m%d"),
-        "ics_uid": one.notice.id.hex,
-    }
+def _until(announcement: Announcement, group: Sequence[Recipient | Told]) -> datetime:
+    """Return until when an answer is to be expected: a consent may come as long as the change has not been made."""
+    return max(announcement.effective_at, *(one.notice.object_until for one in group))
 
 
 def _link(desk: Desk, delivery: Delivery, until: datetime) -> Link:
-    """A link outlives the last day, so that a late answer still finds its page."""
+    """A link outlives the last day, and the letter, so that a late answer still finds its page."""
     token = desk.keyring.token(delivery.id, "notice", key=delivery.key_id)
     return Link(
-        token_digest=digest(token), delivery_id=delivery.id, purpose="notice", expires_at=until + desk.link_life
+        token_digest=digest(token),
+        delivery_id=delivery.id,
+        purpose="notice",
+        expires_at=max(until, delivery.created_at) + desk.link_life,
     )
 
 
@@ -475,7 +728,17 @@ def _insert(
             session.execute(sa.insert(table), [row.model_dump() for row in rows])
 
 
-def _told(session: Session, notice_ids: Iterable[UUID]) -> dict[tuple[str, str], list[tuple[Contact, Client, Notice]]]:
+def _carried(delivery: Delivery, one: Recipient | Told) -> DeliveryNotice:
+    return DeliveryNotice(
+        delivery_id=delivery.id,
+        notice_id=one.notice.id,
+        contact_id=one.contact.id,
+        edition=one.notice.edition,
+        courtesy=one.courtesy if isinstance(one, Recipient) else False,
+    )
+
+
+def _told(session: Session, notice_ids: Iterable[UUID]) -> dict[tuple[str, str], list[Told]]:
     """Return who was told of these notices, by address and language: where a repeat went elsewhere, there too.
 
     An address that refused the notice is left out.  Where a person told the client, nobody has a mail to answer.
@@ -489,14 +752,24 @@ def _told(session: Session, notice_ids: Iterable[UUID]) -> dict[tuple[str, str],
         .where(
             col(Notice.id).in_(list(notice_ids)),
             Delivery.letter == NOTICE,
-            Delivery.state != DeliveryState.REFUSED,
+            col(Delivery.state).not_in(NEVER_READ),
         )
         .order_by(col(Client.company))
     )
-    grouped: defaultdict[tuple[str, str], dict[UUID, tuple[Contact, Client, Notice]]] = defaultdict(dict)
+    grouped: defaultdict[tuple[str, str], dict[UUID, Told]] = defaultdict(dict)
     for delivery, contact, client, notice in session.exec(query):
-        grouped[delivery.address.casefold(), delivery.language].setdefault(notice.id, (contact, client, notice))
+        grouped[delivery.address.casefold(), delivery.language].setdefault(notice.id, Told(contact, client, notice))
     return {addressed: list(told.values()) for addressed, told in grouped.items()}
+
+
+def _notices(session: Session, announcement: Announcement) -> Sequence[Notice]:
+    return session.exec(select(Notice).where(Notice.announcement_id == announcement.id)).all()
+
+
+def _rules(session: Session, notice_ids: Sequence[UUID]) -> dict[UUID, Rule]:
+    """Return the rules that these notices were raised under, by what was sealed."""
+    query = select(Sealed).join(Notice, col(Notice.sealed_id) == Sealed.id).where(col(Notice.id).in_(notice_ids))
+    return {sealed.id: sealed.counted for sealed in session.exec(query)}
 
 
 def _announcement(session: Session, delivery: Delivery) -> Announcement:

@@ -1,0 +1,125 @@
+"""What a letter says of one client's contract: what may be done, until when, and the note beside each company."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from notifier.adapters.dates import end_of_day, plain_date
+from notifier.models import Announcement, Notice
+from notifier.rules.kinds import KINDS, AnnouncementKind
+from notifier.rules.periods import Counting, Period
+from notifier.rules.terms import Channel, Rule
+from notifier.rules.wording import NBSP, period_in_words
+
+RULE_NOTE = {"en": "{period} from receipt ({clause})", "fr": "{period} à compter de la réception ({clause})"}
+WINDOW_NOTE = {
+    "en": "{note}; the change does not start for you before {day}",
+    "fr": f"{{note}}{NBSP}; le changement ne commence pas pour vous avant le {{day}}",
+}
+EMERGENCY_NOTE = {
+    "en": "{note}; without your consent the change does not start for you before {day}",
+    "fr": f"{{note}}{NBSP}; sans votre accord, le changement ne commence pas pour vous avant le {{day}}",
+}
+CONSENT_NOTE = {
+    "en": "nothing starts without your consent ({clause})",
+    "fr": "rien ne commence sans votre accord ({clause})",
+}
+BEFOREHAND = {"en": "at least {period} beforehand ({clause})", "fr": "au moins {period} à l’avance ({clause})"}
+NO_LAST_DAY = {
+    "en": "no last day is set for your answer ({clause})",
+    "fr": "aucun dernier jour n’est fixé pour votre réponse ({clause})",
+}
+CONFIRMATION_ASKED = {
+    "en": "we ask for your confirmation ({clause})",
+    "fr": "nous demandons votre confirmation ({clause})",
+}
+FOR_INFORMATION = {"en": "for information ({clause})", "fr": "pour information ({clause})"}
+BY_LETTER = {
+    "en": {Channel.PAPER: "registered letter", Channel.E_LETTER: "registered electronic letter"},
+    "fr": {Channel.PAPER: "lettre recommandée", Channel.E_LETTER: "lettre recommandée électronique"},
+}
+LETTER_NOTE = {
+    "en": "{letter}; {period} counted from receipt of the letter ({clause})",
+    "fr": f"{{letter}}{NBSP}; {{period}} à compter de la réception de la lettre ({{clause}})",
+}
+LETTER_ALONE = {"en": "{letter} ({clause})", "fr": "{letter} ({clause})"}
+LAST_DAY = {"en": "until {day}", "fr": "jusqu’au {day}"}
+
+
+def has_last_day(announcement: Announcement, rule: Rule) -> bool:
+    """Say whether a client under this rule is given a last day: for a clock of its own, or for its consent."""
+    asked = rule.may_object or rule.may_terminate or rule.asks_confirmation
+    return rule.asks_consent or (rule.runs and (asked or announcement.kind is AnnouncementKind.EMERGENCY))
+
+
+def acts(announcement: Announcement, rules: Sequence[Rule], language: str, *, made: bool = False) -> dict[str, Any]:
+    """Return what readers may do besides acknowledging; `confirm` lists the statements that they may make.
+
+    `made`: the change has been made for all of them, so that there is nothing left to consent to.
+    """
+    emergency = announcement.kind is AnnouncementKind.EMERGENCY
+    consents = any(rule.asks_consent or (emergency and rule.waits) for rule in rules)
+    statements = (rule.says[language]["confirmation"] for rule in rules if rule.asks_confirmation)
+    return {
+        "object": any(rule.may_object for rule in rules),
+        "terminate": any(rule.may_terminate for rule in rules),
+        "consent": consents and not made,
+        "confirm": list(dict.fromkeys(statements)),
+    }
+
+
+def said(rule: Rule, language: str) -> dict[str, Any]:
+    says = rule.says[language]
+    return {
+        "clause": rule.clause,
+        "runs": rule.runs,
+        "consent": rule.asks_consent,
+        "silence": says["silence"],
+        "remedy": says["remedy"],
+    }
+
+
+def note_of_clock(announcement: Announcement, notice: Notice, rule: Rule, language: str) -> str:
+    """Return what stands beside a last day: where it comes from, and from when the change may start if that is another
+    day's business.
+    """
+    if not rule.runs or rule.period is None:
+        return CONSENT_NOTE[language].format(clause=rule.clause)
+    period = _in_words(rule.window or rule.period, rule, language)
+    note = RULE_NOTE[language].format(period=period, clause=rule.clause)
+    emergency = announcement.kind is AnnouncementKind.EMERGENCY
+    if not rule.waits or KINDS[announcement.kind].at_once or not (rule.window or emergency):
+        return note
+    day = plain_date(rule.day_of(notice.holds_until), language)
+    return (EMERGENCY_NOTE if emergency else WINDOW_NOTE)[language].format(note=note, day=day)
+
+
+def note_without_last_day(rule: Rule, language: str) -> str:
+    if rule.counts_back and rule.period:
+        return BEFOREHAND[language].format(period=_in_words(rule.period, rule, language), clause=rule.clause)
+    asked = CONFIRMATION_ASKED if rule.asks_confirmation else NO_LAST_DAY if rule.may_terminate else FOR_INFORMATION
+    return asked[language].format(clause=rule.clause)
+
+
+def note_of_letter(notice: Notice, rule: Rule, language: str) -> str:
+    letter = BY_LETTER[language][_channel_of_letter(notice)]
+    if not rule.runs or rule.period is None:
+        return LETTER_ALONE[language].format(letter=letter, clause=rule.clause)
+    period = _in_words(rule.window or rule.period, rule, language)
+    return LETTER_NOTE[language].format(letter=letter, period=period, clause=rule.clause)
+
+
+def _channel_of_letter(notice: Notice) -> Channel:
+    return Channel.PAPER if notice.channel is Channel.MAIL else notice.channel
+
+
+def _in_words(period: Period, rule: Rule, language: str) -> str:
+    return period_in_words(period, language, rule.counting if isinstance(rule.counting, Counting) else None)
+
+
+def note_of_breach(announcement: Announcement, notice: Notice, rule: Rule, language: str) -> str:
+    if rule.asks_consent or not has_last_day(announcement, rule):  # to what has been made nobody consents any more
+        return rule.clause
+    day = LAST_DAY[language].format(day=end_of_day(notice.object_by, rule.timezone, language))
+    return f"{day}, {rule.clause}"
