@@ -5,7 +5,7 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -143,15 +143,24 @@ def postgresql_database(postgresql_server: URL) -> Iterator[URL]:
     _administer(postgresql_server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _empty(url: URL) -> None:
-    """Empty every table but Alembic's, past any trigger that guards one; a session left open fails here, not later."""
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        tables = [f'"{name}"' for name in inspect(connection).get_table_names() if name != "alembic_version"]
-        connection.execute(text("SET LOCAL lock_timeout = '10s'"))
-        connection.execute(text("SET LOCAL session_replication_role = replica"))
-        if tables:
-            connection.execute(text(f"TRUNCATE {', '.join(tables)} RESTART IDENTITY CASCADE"))
+@pytest.fixture(scope="session")
+def _emptied(postgresql_database: URL) -> Iterator[Callable[[], None]]:
+    """Empties every table but Alembic's, past any trigger that guards one; a session left open fails here, not later.
+
+    Deleting the few rows of a test is many times faster than truncating tables, which gives each new files.
+    """
+    engine = create_engine(postgresql_database)
+    tables = [f'"{name}"' for name in inspect(engine).get_table_names() if name != "alembic_version"]
+    deletions = "; ".join(f"DELETE FROM {table}" for table in tables)  # noqa: S608 - names of our own tables
+
+    def empty() -> None:
+        with engine.begin() as connection:
+            connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+            connection.execute(text("SET LOCAL session_replication_role = replica"))
+            connection.exec_driver_sql(deletions)
+            connection.execute(text("SELECT setval(pg_get_serial_sequence('event', 'id'), 1, false)"))
+
+    yield empty
     engine.dispose()
 
 
@@ -161,9 +170,9 @@ def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def postgresql_url(postgresql_database: URL) -> Iterator[str]:
+def postgresql_url(postgresql_database: URL, _emptied: Callable[[], None]) -> Iterator[str]:
     yield postgresql_database.render_as_string(hide_password=False)
-    _empty(postgresql_database)
+    _emptied()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

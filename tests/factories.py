@@ -1,11 +1,15 @@
 """Factories: `make_x(session, **fields)` with defaults; and a Runtime on the test's own database."""
 
+import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from flask import Flask
+from jinja2 import FileSystemBytecodeCache
 from sqlmodel import Session
 
 from notifier import runtime as wiring
@@ -13,8 +17,9 @@ from notifier import settings
 from notifier.models import Announcement, Client, Contact, Provider, Role, Terms, User, Version
 from notifier.rules.registry_diff import Entry
 from notifier.runtime import Runtime
-from notifier.services import announcements, registry, users
+from notifier.services import announcements, previews, registry, users
 from notifier.services.desk import Desk
+from notifier.web import create_app
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)  # a Monday; 13:00 in Paris
 PACK = "outscale-hds-2022"
@@ -24,6 +29,15 @@ REASONS = {"en": "The old provider closes its site.", "fr": "L’ancien prestata
 def make_runtime(database_url: str, data_dir: Path, **overrides: Any) -> Runtime:  # noqa: ANN401 - columns of any type
     """Return the working parts on a migrated database, with a mailbox in `data_dir`."""
     return wiring.build(settings.load(data_dir, {"database_url": database_url, **overrides}))
+
+
+def make_app(runtime: Runtime) -> Flask:
+    """Return the web application; its templates are compiled once for all tests, not once for each."""
+    app = create_app(runtime)
+    compiled = Path(tempfile.gettempdir()) / f"notifier-test-templates-{os.getuid()}"
+    compiled.mkdir(mode=0o700, exist_ok=True)
+    app.jinja_env.bytecode_cache = FileSystemBytecodeCache(str(compiled))
+    return app
 
 
 def make_provider(session: Session, **fields: Any) -> Provider:  # noqa: ANN401 - columns of any type
@@ -100,7 +114,7 @@ def make_announcement(
         make_version(session, now=now - timedelta(days=1))
     new = replace(make_entry("Optexemple"), replaces="fibrexemple")
     registry.add_entry(session, new, by="test", now=now)
-    on = effective_on or announcements.preview(session, desk, now=now).earliest_effective_on or date(2026, 6, 1)
+    on = effective_on or previews.preview(session, desk, now=now).earliest_effective_on or date(2026, 6, 1)
     return announcements.publish(session, desk, effective_on=on, reasons=REASONS, by="test", now=now)
 
 

@@ -1,15 +1,12 @@
-"""Announcing a change: who is affected and until when each may object, publishing it to all of them at once, and going
-live.
-"""
+"""Announcing a change: writing it, publishing it to all affected clients at once, and looking it up."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from importlib.metadata import version as installed
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 from sqlmodel import Session, col, select
@@ -18,27 +15,20 @@ from notifier.models import (
     Announcement,
     AnnouncementKind,
     AnnouncementState,
-    Client,
-    Contact,
+    Edition,
     EventKind,
     ItemKind,
     Notice,
-    Sealed,
-    Version,
+    Override,
+    OverrideKind,
 )
-from notifier.models.base import uuid7
 from notifier.rules import registry_diff
-from notifier.rules.gate import Gate
-from notifier.rules.notice_states import NoticeState
-from notifier.rules.periods import first_day_from, local_day, start_of_day, zone
+from notifier.rules.kinds import KINDS, LANGUAGES, OF_THE_REGISTRY, checked
+from notifier.rules.periods import local_day, start_of_day, zone
 from notifier.rules.registry_diff import Change
-from notifier.rules.terms import BadPack, Pack, Reckoning, Rule
-from notifier.services import clients, doorbell, events, items, letters, notices, provider, registry
-from notifier.services.clients import Owed
+from notifier.services import events, items, letters, notices, overrides, provider, registry, telling
+from notifier.services.affected import Affected, Subject, affected
 from notifier.services.desk import Desk
-from notifier.services.events import Happened
-
-LANGUAGES = ("en", "fr")
 
 
 class NoSuchAnnouncement(LookupError):
@@ -64,11 +54,41 @@ class EffectiveTooEarly(Exception):
 
     def __init__(self, late: Sequence[Affected], earliest: date) -> None:
         shown = late[: self.NAMED]
-        named = ", ".join(f"{one.client.company} (until {one.reckoning.last_day.isoformat()})" for one in shown)
+        named = ", ".join(
+            f"{one.client.company} (until {one.reckoning.last_day_of_waiting.isoformat()})" for one in shown
+        )
         more = f" and {len(late) - len(shown)} more" if len(late) > len(shown) else ""
         super().__init__(f"too early for {named}{more}, who may still object then; {earliest.isoformat()} would do")
         self.late = late
         self.earliest = earliest
+
+
+class SentTooLate(Exception):
+    """What must be told a whole period before the change would be told later than that.
+
+    `latest_sending_at` is the last instant (UTC) at which the notices could have left for the day that was written,
+    `earliest_effective_on` the first day that is lawful if they leave now.
+    """
+
+    def __init__(self, late: Sequence[Affected], latest_sending_at: datetime, earliest_effective_on: date) -> None:
+        super().__init__(
+            f"too late for {len(late)} clients: the notices had to leave by {latest_sending_at.isoformat()} for that "
+            f"day; if they leave now, {earliest_effective_on.isoformat()} is the first lawful day. Change the day, or "
+            "let a second person confirm the legal reason for which it is told late"
+        )
+        self.late = late
+        self.latest_sending_at = latest_sending_at
+        self.earliest_effective_on = earliest_effective_on
+
+
+class Prohibited(Exception):
+    """A disclosure of which nobody may be told yet."""
+
+    def __init__(self, until: date) -> None:
+        super().__init__(
+            f"telling of this is prohibited until {until.isoformat()}: it is held until that day has passed"
+        )
+        self.until = until
 
 
 class EffectiveInPast(ValueError):
@@ -76,107 +96,168 @@ class EffectiveInPast(ValueError):
         super().__init__("the day on which the change takes effect has passed: write today or a later day")
 
 
-class EarlierNotLive(Exception):
-    """A version builds on the one before: going live with it would take the earlier change live too."""
+class NotADraft(Exception):
+    """What has been told to clients is corrected, postponed or withdrawn, never edited."""
 
-    def __init__(self, reference: str) -> None:
-        super().__init__(f"{reference} was announced earlier and has not gone live: this one contains its change")
-        self.reference = reference
-
-
-class GateClosed(Exception):
-    """Going live now would take a client's right away; it can only be recorded as a breach, with the reason."""
-
-    def __init__(self, gate: Gate) -> None:
-        holds = ", ".join(gate.holds) or "the announced day has not come"
-        super().__init__(
-            f"the gate is closed ({holds}): wait, settle what holds it, or record a breach with its reason"
-        )
-        self.gate = gate
-
-
-class AlreadyLive(Exception):
     def __init__(self) -> None:
-        super().__init__("this announcement has gone live already")
+        super().__init__("this announcement has been published: correct, postpone or withdraw it")
 
 
-@dataclass(frozen=True, slots=True)
-class Affected:
-    """One client that a change touches: its terms, whom we tell, and until when it may object.
+class DraftChanged(Exception):
+    """Somebody else has written the draft anew in the meantime."""
 
-    `earliest_effective_on` is the first day of the provider's zone that begins after the client's period.
+    def __init__(self) -> None:
+        super().__init__("somebody else has changed this draft since you looked: look at it again, then publish it")
+
+
+class WrongKind(ValueError):
+    """A change of the registry is announced from its draft, everything else from what a person writes."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"an announcement of the kind {kind} is made another way")
+
+
+# --- writing ---------------------------------------------------------------------------------------------------------
+
+
+def draft(  # noqa: PLR0913 - what is written of one announcement
+    session: Session,
+    *,
+    kind: AnnouncementKind,
+    aspect: str = "",
+    facts: Mapping[str, str],
+    reasons: Mapping[str, str],
+    effective_on: date,
+    per_client: bool = False,
+    cause: Mapping[str, str] | None = None,
+    by: str,
+    now: datetime,
+) -> Announcement:
+    """Write an announcement of something else than the registry; nobody is told before it is published.
+
+    Raises WrongKind, BadFacts, ReasonMissing or EffectiveInPast.  `cause`: the notice to us that brought it about
+    (from, reference, received_on).
     """
-
-    owed: Owed
-    rule: Rule
-    reckoning: Reckoning
-    earliest_effective_on: date
-    addressed: tuple[Contact, ...]
-
-    @property
-    def client(self) -> Client:
-        return self.owed.client
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What publishing the draft now would do."""
-
-    changes: tuple[Change, ...]
-    affected: tuple[Affected, ...]
-    earliest_effective_on: date | None
-
-    @property
-    def unreachable(self) -> list[Affected]:
-        return [one for one in self.affected if not one.addressed]
-
-    @property
-    def addresses(self) -> int:
-        """The number of mails: one per address and language."""
-        return len({(contact.email.casefold(), contact.language) for one in self.affected for contact in one.addressed})
-
-
-def preview(session: Session, desk: Desk, *, now: datetime) -> Preview:
-    """Compute what publishing the draft now would do.  A deadline is counted once per distinct contract pack."""
-    kind = AnnouncementKind.SUBPROCESSOR
-    affected = _affected(session, desk, kind, now=now)
-    earliest = max((one.earliest_effective_on for one in affected), default=None)
-    return Preview(changes=registry.draft_changes(session), affected=affected, earliest_effective_on=earliest)
+    if kind in OF_THE_REGISTRY:
+        raise WrongKind(kind)
+    tz = zone(provider.get(session).timezone)
+    announcement = Announcement(
+        kind=kind,
+        state=AnnouncementState.DRAFT,
+        reference=_reference(session, kind, local_day(now, tz).year),
+        changes=[],
+        reasons={},
+        effective_on=effective_on,
+        effective_at=now,
+        published_at=now,
+        published_by=by,
+    )
+    _write(session, announcement, aspect=aspect, facts=facts, reasons=reasons, effective_on=effective_on, now=now)
+    announcement.per_client, announcement.cause = per_client, _cause(cause)
+    session.add(announcement)
+    session.flush()
+    data = {"reference": announcement.reference, "announcement_kind": kind.value}
+    events.record(
+        session,
+        EventKind.ANNOUNCEMENT_DRAFTED,
+        about=announcement.id,
+        announcement=announcement.id,
+        by=by,
+        now=now,
+        **data,
+    )
+    return announcement
 
 
-def publish(
+def revise(  # noqa: PLR0913 - what is written of one announcement
+    session: Session,
+    announcement_id: UUID,
+    *,
+    aspect: str = "",
+    facts: Mapping[str, str],
+    reasons: Mapping[str, str],
+    effective_on: date,
+    per_client: bool = False,
+    cause: Mapping[str, str] | None = None,
+    by: str,
+    now: datetime,
+) -> Announcement:
+    """Write a draft anew; a decision that was asked for or taken about the old one is void."""
+    announcement = _draft(session, announcement_id)
+    _write(session, announcement, aspect=aspect, facts=facts, reasons=reasons, effective_on=effective_on, now=now)
+    announcement.per_client, announcement.cause = per_client, _cause(cause)
+    session.add(announcement)
+    _void_decisions(session, announcement, by=by, now=now)
+    data = {"reference": announcement.reference, "announcement_kind": announcement.kind.value}
+    events.record(
+        session,
+        EventKind.ANNOUNCEMENT_DRAFTED,
+        about=announcement.id,
+        announcement=announcement.id,
+        by=by,
+        now=now,
+        **data,
+    )
+    return announcement
+
+
+def discard(session: Session, announcement_id: UUID, *, by: str, now: datetime) -> None:
+    """Throw a draft away; its reference is not given again."""
+    announcement = _draft(session, announcement_id)
+    _void_decisions(session, announcement, by=by, now=now)
+    announcement.state, announcement.withdrawn_at, announcement.withdrawn_by = AnnouncementState.WITHDRAWN, now, by
+    session.add(announcement)
+    items.close_items(session, ItemKind.PROHIBITION_ENDED, about=announcement.id, by=by, now=now)
+    kind, data = EventKind.ANNOUNCEMENT_DISCARDED, {"reference": announcement.reference}
+    events.record(session, kind, about=announcement.id, announcement=announcement.id, by=by, now=now, **data)
+
+
+# --- publishing ------------------------------------------------------------------------------------------------------
+
+
+def publish(  # noqa: PLR0913 - what is written of one announcement
     session: Session,
     desk: Desk,
     *,
     effective_on: date,
-    reasons: dict[str, str],
+    reasons: Mapping[str, str],
     by: str,
     now: datetime,
     revision: int | None = None,
+    kind: AnnouncementKind = AnnouncementKind.SUBPROCESSOR,
+    facts: Mapping[str, str] | None = None,
+    per_client: bool = False,
+    cause: Mapping[str, str] | None = None,
 ) -> Announcement:
-    """Publish the draft: number it, announce it, and put one notice per affected client in the outbox, all in this
-    transaction.
+    """Publish the draft of the registry: number it, announce it, and put one notice per affected client in the outbox,
+    all in this transaction.
 
-    Raises ProfileIncomplete, NoDraft, NothingChanged, ReasonMissing, EffectiveInPast or EffectiveTooEarly, or
-    DraftMoved where the draft is not the `revision` that was looked at; then nothing has happened.
+    An emergency states the measures that protect the data (`facts`), and asks each client for its consent to begin on
+    the day; it shortens nobody's period.  Raises ProfileIncomplete, NoDraft, NothingChanged, BadFacts, ReasonMissing,
+    EffectiveInPast or EffectiveTooEarly, or DraftMoved where the draft is not the `revision` that was looked at; then
+    nothing has happened.
     """
+    if kind not in OF_THE_REGISTRY:
+        raise WrongKind(kind)
     profile = provider.require_complete(session)
-    if missing := [language for language in LANGUAGES if not reasons.get(language, "").strip()]:
-        raise ReasonMissing(missing)
-    if effective_on < local_day(now, zone(profile.timezone)):
-        raise EffectiveInPast
+    tz = zone(profile.timezone)
+    require_reasons(reasons)
+    refuse_past(effective_on, local_day(now, tz))
+    written = checked(kind, "", facts or {})
     base = registry.published(session)
     if base is None:
         raise registry.NoDraft  # the first version is established, not announced
-    effective_at = start_of_day(effective_on, zone(profile.timezone))
+    effective_at = start_of_day(effective_on, tz)
     version = registry.number_draft(session, effective_at=effective_at, by=by, now=now, revision=revision)
     changes = registry.changes(session, base, version)
-    affected = _affected(session, desk, AnnouncementKind.SUBPROCESSOR, now=now)
-    _refuse_too_early(affected, effective_on)
     announcement = Announcement(
-        kind=AnnouncementKind.SUBPROCESSOR,
-        reference=f"SP-{local_day(now, zone(profile.timezone)).year}-{version.number:04d}",
+        kind=kind,
+        aspect=aspect_of(kind, changes),
+        reference=f"{KINDS[kind].prefix}-{local_day(now, tz).year}-{version.number:04d}",
         version_id=version.id,
+        per_client=per_client,
+        facts=written,
+        cause=_cause(cause),
         changes=[registry_diff.as_json(change) for change in changes],
         reasons={language: reasons[language].strip() for language in LANGUAGES},
         effective_on=effective_on,
@@ -184,45 +265,42 @@ def publish(
         published_at=now,
         published_by=by,
     )
-    session.add(announcement)
-    session.flush()
-    summary = {"reference": announcement.reference, "version": version.number, "effective_on": effective_on.isoformat()}
     told = [{"kind": change.kind.value, "entry": change.name} for change in changes]
-    events.record(
-        session, EventKind.ANNOUNCEMENT_PUBLISHED, about=announcement.id, announcement=announcement.id, by=by, now=now,
-        clients=len(affected), changes=told, **summary,
-    )  # fmt: skip
-    _raise_notices(session, desk, announcement, affected, by=by, now=now)
+    _publish(session, desk, announcement, by=by, now=now, changes=told, version=version.number)
     return announcement
 
 
-def go_live(
-    session: Session, announcement_id: UUID, *, by: str, now: datetime, breach_reason: str = ""
+def publish_draft(
+    session: Session, desk: Desk, announcement_id: UUID, *, by: str, now: datetime, digest: str | None = None
 ) -> Announcement:
-    """Record that the change has gone live.  Against a closed gate that is refused, or recorded as a breach with its
-    reason.
+    """Publish what was written, to every affected client at once.
+
+    Raises ProfileIncomplete, Prohibited, EffectiveInPast, EffectiveTooEarly or SentTooLate, or DraftChanged where it is
+    not what was looked at (`digest_of`); then nothing has happened.
     """
-    announcement = get(session, announcement_id, lock=True)
-    if announcement.state is AnnouncementState.LIVE:
-        raise AlreadyLive
-    if earlier := next((one for one in upcoming(session) if one.published_at < announcement.published_at), None):
-        raise EarlierNotLive(earlier.reference)
-    gate = notices.board(session, announcement_id, now=now).gate
-    too_early = now < announcement.effective_at
-    if (too_early or not gate.is_open) and not breach_reason.strip():
-        raise GateClosed(gate)
-    announcement.state, announcement.live_at, announcement.live_by = AnnouncementState.LIVE, now, by
-    session.add(announcement)
-    _make_version_live(session, announcement, by=by, now=now)
-    kind = EventKind.ANNOUNCEMENT_LIVE
-    if too_early or not gate.is_open:
-        announcement.breach_reason = breach_reason.strip()
-        kind = EventKind.ANNOUNCEMENT_BREACHED
-    events.record(
-        session, kind, about=announcement.id, announcement=announcement.id, by=by, now=now,
-        reference=announcement.reference, holds=[hold.value for hold in gate.holds],
-    )  # fmt: skip
+    profile = provider.require_complete(session)
+    announcement = _draft(session, announcement_id)
+    if digest is not None and digest != digest_of(announcement):
+        raise DraftChanged
+    today = local_day(now, zone(profile.timezone))
+    prohibited_until = announcement.facts.get("prohibited_until")
+    if prohibited_until and today <= date.fromisoformat(prohibited_until):
+        raise Prohibited(date.fromisoformat(prohibited_until))
+    if not KINDS[announcement.kind].at_once:
+        refuse_past(announcement.effective_on, today)
+    announcement.state, announcement.published_at, announcement.published_by = AnnouncementState.PUBLISHED, now, by
+    items.close_items(session, ItemKind.PROHIBITION_ENDED, about=announcement.id, by=by, now=now)
+    if undecided := overrides.open_for(session, announcement.id, OverrideKind.LATE):
+        overrides.reject(session, undecided.id, by=by, now=now)
+    _publish(session, desk, announcement, by=by, now=now, aspect=announcement.aspect)
     return announcement
+
+
+def digest_of(announcement: Announcement) -> str:
+    """Return what names the text of a draft, so that nobody publishes another one than they looked at."""
+    names = ("aspect", "facts", "reasons", "per_client", "cause")
+    said = [*(getattr(announcement, name) for name in names), announcement.effective_on.isoformat()]
+    return hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()[:32]
 
 
 def tell_latecomers(session: Session, desk: Desk, announcement_id: UUID, *, by: str, now: datetime) -> int:
@@ -231,17 +309,46 @@ def tell_latecomers(session: Session, desk: Desk, announcement_id: UUID, *, by: 
     Each gets the period of its own contract from now on, and the gate waits for it.
     """
     announcement = get(session, announcement_id, lock=True)
-    if announcement.state is AnnouncementState.LIVE:
-        raise AlreadyLive
+    if announcement.state is not AnnouncementState.PUBLISHED:
+        raise NotPublished
     untold = {client.id for client in notices.board(session, announcement_id, now=now).untold}
-    affected = [one for one in _affected(session, desk, announcement.kind, now=now) if one.client.id in untold]
+    told = [one for one in affected(session, desk, Subject.of(announcement), now=now) if one.client.id in untold]
     purpose = f"{letters.NOTICE}.{now:%Y%m%dT%H%M%S}"  # an address that was told for another client is told once more
-    _raise_notices(session, desk, announcement, affected, purpose=purpose, by=by, now=now)
-    return len(affected)
+    telling.tell(session, desk, announcement, told, purpose=purpose, by=by, now=now)
+    return len(told)
+
+
+class NotPublished(Exception):
+    """Only what is announced, and has neither gone live for everybody nor been withdrawn, can be changed or made."""
+
+    def __init__(self) -> None:
+        super().__init__("this announcement is not under way: it is a draft, has gone live, or has been withdrawn")
+
+
+def announce_ended_prohibitions(session: Session, *, now: datetime) -> int:
+    """Put each disclosure before a person that may be told of since its prohibition ended; returns how many there
+    are.
+    """
+    today = local_day(now, zone(provider.get(session).timezone))
+    held = select(Announcement).where(
+        Announcement.state == AnnouncementState.DRAFT, Announcement.kind == AnnouncementKind.DISCLOSURE
+    )
+    ended = [one for one in session.exec(held) if one.facts.get("prohibited_until", "9999") < today.isoformat()]
+    for one in ended:
+        items.open_item(session, ItemKind.PROHIBITION_ENDED, about=one.id, announcement=one.id, now=now)
+    return len(ended)
+
+
+# --- looking up ------------------------------------------------------------------------------------------------------
 
 
 def get(session: Session, announcement_id: UUID, *, lock: bool = False) -> Announcement:
-    announcement = session.get(Announcement, announcement_id, with_for_update=lock)
+    """Return an announcement; under a lock, as it is now and not as this session has read it before.
+
+    The lock lets others write what refers to it: they may hold what we wait for.
+    """
+    locked = {"key_share": True} if lock else None
+    announcement = session.get(Announcement, announcement_id, with_for_update=locked, populate_existing=lock)
     if announcement is None:
         raise NoSuchAnnouncement
     return announcement
@@ -255,135 +362,182 @@ def by_reference(session: Session, reference: str) -> Announcement:
 
 
 def newest(session: Session, *, limit: int = 50) -> list[Announcement]:
-    """Return announcements, newest first."""
-    return list(session.exec(select(Announcement).order_by(col(Announcement.published_at).desc()).limit(limit)))
+    """Return what was announced, newest first; drafts that were thrown away are left out."""
+    told = select(Edition.id).where(Edition.announcement_id == Announcement.id).exists()
+    shown = sa.or_(col(Announcement.state) != AnnouncementState.WITHDRAWN, told)
+    query = select(Announcement).where(shown).order_by(col(Announcement.published_at).desc())
+    return list(session.exec(query.limit(limit)))
 
 
 def upcoming(session: Session) -> list[Announcement]:
-    """Return what is announced and not live yet, the nearest first."""
+    """Return what is announced and not live for everybody yet, the nearest first."""
     query = select(Announcement).where(Announcement.state == AnnouncementState.PUBLISHED)
     return list(session.exec(query.order_by(col(Announcement.effective_on))))
 
 
-def changes_of(announcement: Announcement) -> tuple[Change, ...]:
+def aspect_of(kind: AnnouncementKind, changes: Sequence[Change]) -> str:
+    """Return what a change of the registry is of: one of the list alone asks for information, and for no period."""
+    return registry_diff.aspect(changes) if kind is AnnouncementKind.SUBPROCESSOR else ""
+
+
+def changes_of(announcement: Announcement | Edition) -> tuple[Change, ...]:
     """Return the changes as they were announced."""
     return tuple(registry_diff.from_json(change) for change in announcement.changes)
 
 
-def _affected(session: Session, desk: Desk, kind: AnnouncementKind, *, now: datetime) -> tuple[Affected, ...]:
-    roles = desk.addressed_roles[kind]
-    tz = zone(provider.get(session).timezone)
-    counted: dict[str, tuple[Rule, Reckoning, date]] = {}
-    affected = []
-    for owed in clients.owed(session, local_day(now, tz)):
-        pack = owed.terms.pack
-        if pack not in counted:
-            rule = _pack(desk, pack).rule_for(kind)
-            reckoning = rule.presume(now)
-            counted[pack] = rule, reckoning, _first_day_after(reckoning, tz)
-        affected.append(Affected(owed, *counted[pack], owed.addressed(roles)))
-    return tuple(affected)
+def editions(session: Session, announcement_id: UUID) -> list[Edition]:
+    """Return what an announcement said, from its publishing on, oldest first."""
+    query = select(Edition).where(Edition.announcement_id == announcement_id)
+    by_number = (col(Edition.number), col(Edition.in_substance).desc(), col(Edition.made_at), col(Edition.id))
+    return list(session.exec(query.order_by(*by_number)))  # clocks may be set back
 
 
-def _pack(desk: Desk, name: str) -> Pack:
-    try:
-        return desk.packs[name]
-    except KeyError:
-        raise BadPack(
-            f"clients are under the contract pack {name}, which is not in the folder of contracts: put it back"
-        ) from None
+# --- what the verbs of corrections use too ---------------------------------------------------------------------------
 
 
-def _first_day_after(reckoning: Reckoning, tz: ZoneInfo) -> date:
-    """Later than the last day, and beginning after its end also where the provider's day begins sooner."""
-    return max(first_day_from(reckoning.until, tz), reckoning.last_day + timedelta(days=1))
+def require_reasons(reasons: Mapping[str, str]) -> None:
+    if missing := [language for language in LANGUAGES if not reasons.get(language, "").strip()]:
+        raise ReasonMissing(missing)
 
 
-def _refuse_too_early(affected: Sequence[Affected], effective_on: date) -> None:
-    late = [one for one in affected if effective_on < one.earliest_effective_on]
-    if late:
-        raise EffectiveTooEarly(late, max(one.earliest_effective_on for one in late))
+def refuse_past(effective_on: date, today: date) -> None:
+    if effective_on < today:
+        raise EffectiveInPast
 
 
-def _raise_notices(
+def refuse_unlawful_day(
+    session: Session, announcement: Announcement, touched: Sequence[Affected], *, now: datetime
+) -> None:
+    """Raise SentTooLate or EffectiveTooEarly where the day leaves a client less than its contract gives it."""
+    on = announcement.effective_on
+    late = [one for one in touched if one.rule.counts_back and one.rule.latest_sending_at(on) < now]
+    if late and not _may_be_late(session, announcement):
+        latest = min(one.rule.latest_sending_at(on) for one in late)
+        raise SentTooLate(late, latest, max(one.earliest_effective_on for one in touched))
+    if announcement.kind is AnnouncementKind.EMERGENCY:
+        return  # a client who does not agree to the day keeps its whole period: the gate sees to that
+    early = [one for one in touched if not one.rule.counts_back and on < one.earliest_effective_on]
+    if early and not KINDS[announcement.kind].at_once:
+        raise EffectiveTooEarly(early, max(one.earliest_effective_on for one in early))
+
+
+def _may_be_late(session: Session, announcement: Announcement) -> bool:
+    """Say whether two persons have decided it, and of what is about to be told: not of what was told before."""
+    decided = overrides.confirmed(session, announcement.id, OverrideKind.LATE)
+    told = editions(session, announcement.id)
+    return decided is not None and not (told and decided.asked_at < told[-1].made_at)
+
+
+def keep_edition(
+    session: Session, announcement: Announcement, *, in_substance: bool, why: str = "", by: str, now: datetime
+) -> Edition:
+    """Keep what the announcement says from now on."""
+    edition = Edition(
+        announcement_id=announcement.id,
+        number=announcement.edition,
+        in_substance=in_substance,
+        version_id=announcement.version_id,
+        changes=announcement.changes,
+        facts=announcement.facts,
+        reasons=announcement.reasons,
+        effective_on=announcement.effective_on,
+        why=why,
+        made_at=now,
+        made_by=by,
+    )
+    session.add(edition)
+    return edition
+
+
+def _publish(
     session: Session,
     desk: Desk,
     announcement: Announcement,
-    affected: Sequence[Affected],
     *,
-    purpose: str = letters.NOTICE,
     by: str,
     now: datetime,
+    **told: object,
 ) -> None:
-    sealed = _seal(session, announcement, affected, now=now)
-    raised = [
-        Notice(
-            id=uuid7(),
-            announcement_id=announcement.id,
-            client_id=one.client.id,
-            terms_id=one.owed.terms.id,
-            sealed_id=sealed[one.owed.terms.pack],
-            state=NoticeState.RAISED if one.addressed else NoticeState.UNREACHED,
-            object_by=one.reckoning.last_day,
-            object_until=one.reckoning.until,
-            raised_at=now,
-        )
-        for one in affected
-    ]
-    if raised:
-        session.execute(sa.insert(Notice), [notice.model_dump() for notice in raised])
-    by_client = {notice.client_id: notice for notice in raised}
-    happened = [_raised_event(announcement, one, by_client[one.client.id]) for one in affected]
-    events.record_all(session, happened, by=by, now=now)
-    for one in affected:
-        if not one.addressed:
-            notice = by_client[one.client.id]
-            items.open_item(
-                session, ItemKind.UNREACHABLE_CLIENT, about=notice.id, announcement=announcement.id, now=now
-            )
-    recipients = [
-        letters.Recipient(contact=contact, client=one.client, notice=by_client[one.client.id], rule=one.rule)
-        for one in affected
-        for contact in one.addressed
-    ]
-    letters.post_notices(session, desk, announcement, recipients, purpose=purpose, now=now)
-    doorbell.ring(session, doorbell.Bell.OUTBOX)
-
-
-def _seal(
-    session: Session, announcement: Announcement, affected: Sequence[Affected], *, now: datetime
-) -> dict[str, UUID]:
-    """Keep each distinct deadline with everything it was computed from; a later table or contract never moves it."""
-    versions = {"holidays": installed("holidays"), "tzdata": installed("tzdata")}
-    rows = {
-        one.owed.terms.pack: Sealed(
-            announcement_id=announcement.id,
-            pack=one.owed.terms.pack,
-            rule=one.rule.as_json(),
-            received_on=one.reckoning.received_on,
-            last_day=one.reckoning.last_day,
-            until=one.reckoning.until,
-            steps=[step.as_json() for step in one.reckoning.steps],
-            versions=versions,
-            sealed_at=now,
-        )
-        for one in affected
-    }
-    session.add_all(rows.values())
+    touched = affected(session, desk, Subject.of(announcement), now=now)
+    refuse_unlawful_day(session, announcement, touched, now=now)
+    session.add(announcement)
     session.flush()
-    return {pack: row.id for pack, row in rows.items()}
+    keep_edition(session, announcement, in_substance=True, by=by, now=now)
+    data = {
+        "reference": announcement.reference,
+        "announcement_kind": announcement.kind.value,
+        "effective_on": announcement.effective_on.isoformat(),
+        "clients": len(touched),
+        **told,
+    }
+    events.record(
+        session,
+        EventKind.ANNOUNCEMENT_PUBLISHED,
+        about=announcement.id,
+        announcement=announcement.id,
+        by=by,
+        now=now,
+        **data,
+    )
+    telling.tell(session, desk, announcement, touched, by=by, now=now)
+    if KINDS[announcement.kind].at_once and not any(one.rule.waits for one in touched):
+        _note_live(session, announcement, by=by, now=now)
 
 
-def _raised_event(announcement: Announcement, one: Affected, notice: Notice) -> Happened:
-    kind = EventKind.NOTICE_RAISED if one.addressed else EventKind.NOTICE_UNREACHED
-    data = {"client": one.client.key, "company": one.client.company, "object_by": notice.object_by.isoformat()}
-    return Happened(kind=kind, about=notice.id, announcement=announcement.id, data=data)
+def _note_live(session: Session, announcement: Announcement, *, by: str, now: datetime) -> None:
+    """What has happened already, and waits for nobody, is live when it is told."""
+    announcement.state, announcement.live_at, announcement.live_by = AnnouncementState.LIVE, now, by
+    session.add(announcement)
+    session.execute(sa.update(Notice).where(col(Notice.announcement_id) == announcement.id).values(live_at=now))
+    kind, data = EventKind.ANNOUNCEMENT_LIVE, {"reference": announcement.reference, "holds": []}
+    events.record(session, kind, about=announcement.id, announcement=announcement.id, by=by, now=now, **data)
 
 
-def _make_version_live(session: Session, announcement: Announcement, *, by: str, now: datetime) -> None:
-    version = session.get(Version, announcement.version_id) if announcement.version_id else None
-    if version is None:
-        return
-    version.live_at = now
-    session.add(version)
-    events.record(session, EventKind.VERSION_LIVE, about=version.id, by=by, now=now, version=version.number)
+def _write(
+    session: Session,
+    announcement: Announcement,
+    *,
+    aspect: str,
+    facts: Mapping[str, str],
+    reasons: Mapping[str, str],
+    effective_on: date,
+    now: datetime,
+) -> None:
+    tz = zone(provider.get(session).timezone)
+    require_reasons(reasons)
+    announcement.facts = checked(announcement.kind, aspect, facts)
+    if not KINDS[announcement.kind].at_once:
+        refuse_past(effective_on, local_day(now, tz))
+    announcement.aspect = aspect
+    announcement.reasons = {language: reasons[language].strip() for language in LANGUAGES}
+    announcement.effective_on, announcement.effective_at = effective_on, start_of_day(effective_on, tz)
+
+
+def _draft(session: Session, announcement_id: UUID) -> Announcement:
+    announcement = get(session, announcement_id, lock=True)
+    if announcement.state is not AnnouncementState.DRAFT:
+        raise NotADraft
+    return announcement
+
+
+def _void_decisions(session: Session, announcement: Announcement, *, by: str, now: datetime) -> None:
+    """A decision of two persons was about what was written then."""
+    for override in session.exec(select(Override).where(Override.announcement_id == announcement.id)).all():
+        if override.open:
+            overrides.reject(session, override.id, by=by, now=now)
+        override.confirmed = False
+        session.add(override)
+
+
+def _reference(session: Session, kind: AnnouncementKind, year: int) -> str:
+    """Number what is not of the registry within its kind and year: SV-2026-0003."""
+    start = f"{KINDS[kind].prefix}-{year}-"
+    latest = session.exec(
+        select(sa.func.max(Announcement.reference)).where(col(Announcement.reference).startswith(start))
+    ).one()
+    return f"{start}{int(latest.removeprefix(start)) + 1 if latest else 1:04d}"
+
+
+def _cause(cause: Mapping[str, str] | None) -> dict[str, str]:
+    kept = {name: (cause or {}).get(name, "").strip() for name in ("from", "reference", "received_on")}
+    return kept if kept["from"] else {}

@@ -16,6 +16,8 @@ from sqlmodel import Session, col, select
 
 from notifier.models import (
     Announcement,
+    AnnouncementKind,
+    AnnouncementState,
     Answer,
     AnswerKind,
     Client,
@@ -23,20 +25,29 @@ from notifier.models import (
     DeliveryNotice,
     EventKind,
     Fetch,
+    Item,
     ItemKind,
     Link,
     Notice,
 )
 from notifier.models.base import uuid7
+from notifier.rules.gate import Waits
 from notifier.rules.links import digest
-from notifier.rules.terms import Mode, Rule
-from notifier.services import doorbell, events, items, letters, outbox
+from notifier.rules.terms import ReceiptPolicy, Rule
+from notifier.services import doorbell, events, items, letters, notices, outbox
 from notifier.services.desk import Desk
 
 LONGEST_NAME = 200
 LONGEST_REASONS = 10_000
 ALPHABET = "23456789ABCDEFGHJKMNPQRSTVWXYZ"  # no letter that reads like another
-ITEMS = {AnswerKind.OBJECTION: ItemKind.OBJECTION, AnswerKind.TERMINATION: ItemKind.TERMINATION}
+ITEMS = {
+    AnswerKind.OBJECTION: ItemKind.OBJECTION,
+    AnswerKind.TERMINATION: ItemKind.TERMINATION,
+    AnswerKind.REFUSAL: ItemKind.REFUSAL,
+}
+# Each takes the place of the other: who agreed may refuse later, and who refused may agree.
+OPPOSITES = {AnswerKind.CONSENT: AnswerKind.REFUSAL, AnswerKind.REFUSAL: AnswerKind.CONSENT}
+LONGEST_REPLY = 20_000
 
 
 class LinkInvalid(LookupError):
@@ -73,6 +84,39 @@ class NothingChosen(ValueError):
         super().__init__("choose at least one company")
 
 
+class NotAsked(ValueError):
+    """An answer that this notice does not ask for: its contract gives another right."""
+
+    def __init__(self) -> None:
+        super().__init__("this notice does not ask for that answer: go back to it and choose one of those it offers")
+
+
+class TooLateToConsent(ValueError):
+    """What has been made cannot be agreed to beforehand."""
+
+    def __init__(self) -> None:
+        super().__init__("the change has been made or withdrawn: there is nothing left to agree to or to refuse")
+
+
+class Corrected(Exception):
+    """What was answered is not what is told now."""
+
+    def __init__(self) -> None:
+        super().__init__("the notice has been corrected since this form was opened: read it again, then answer")
+
+
+class NothingLeft(Exception):
+    """What was announced is not done, or not for this client."""
+
+    def __init__(self) -> None:
+        super().__init__("what was announced is not done, or not for this company: there is nothing left to answer")
+
+
+class ReplyMissing(ValueError):
+    def __init__(self) -> None:
+        super().__init__("write down what the client said")
+
+
 class NoSuchAnswer(LookupError):
     def __init__(self) -> None:
         super().__init__("there is no such answer")
@@ -84,13 +128,52 @@ class Told:
 
     notice: Notice
     client: Client
+    kind: AnnouncementKind
     rule: Rule
     answers: tuple[Answer, ...]
+    displayed: bool
+    courtesy: bool
+    is_under_way: bool  # announced, and not made for this client yet
+    is_over: bool  # withdrawn, or not made for this client
+
+    @property
+    def waits(self) -> Waits:
+        return notices.waits_of(self.kind, self.rule)
+
+    @property
+    def asks_consent(self) -> bool:
+        """Say whether the client is asked to agree: always, or to an early start."""
+        return self.waits in {Waits.CONSENT, Waits.EITHER}
+
+    @property
+    def has_last_day(self) -> bool:
+        """Say whether there is a day until which the client may answer."""
+        return self.rule.runs or self.asks_consent
+
+    @property
+    def must_display(self) -> bool:
+        """Say whether the notice is to be shown only when a person presses for it, since that starts the clock."""
+        return self.rule.receipt is ReceiptPolicy.DISPLAY and not self.displayed
+
+    @property
+    def may_object(self) -> bool:
+        return self.rule.may_object
 
     @property
     def may_terminate(self) -> bool:
         """Say whether this client's contract offers to leave because of the change."""
-        return self.rule.mode is Mode.NOTICE_WITH_EXIT
+        return self.rule.may_terminate
+
+    def offers(self, kind: AnswerKind) -> bool:
+        """Say whether the contract, or this kind of announcement, gives that answer a meaning."""
+        return {
+            AnswerKind.ACKNOWLEDGEMENT: True,
+            AnswerKind.OBJECTION: self.may_object,
+            AnswerKind.TERMINATION: self.may_terminate,
+            AnswerKind.CONSENT: self.asks_consent,
+            AnswerKind.REFUSAL: self.asks_consent,
+            AnswerKind.CONFIRMATION: self.rule.asks_confirmation,
+        }[kind]
 
     def standing(self, kind: AnswerKind) -> Answer | None:
         return next((answer for answer in self.answers if answer.kind is kind and answer.standing), None)
@@ -117,10 +200,10 @@ def open_link(session: Session, token: str, *, now: datetime) -> Opened:
     if link is None or link.purpose != "notice" or link.revoked_at or link.expires_at <= now:
         raise LinkInvalid
     delivery = outbox.get(session, link.delivery_id)
-    announcement = session.get(Announcement, delivery.announcement_id)
+    announcement = session.get(Announcement, delivery.announcement_id, populate_existing=True)
     if announcement is None:
         raise LinkInvalid
-    return Opened(delivery=delivery, announcement=announcement, told=_told(session, delivery))
+    return Opened(delivery=delivery, announcement=announcement, told=_told(session, delivery, announcement))
 
 
 def record_fetch(
@@ -142,6 +225,7 @@ def acknowledge(
     *,
     name: str,
     machine_like: bool = False,
+    edition: int | None = None,
     now: datetime,
 ) -> str:
     """Confirm receipt for one or several companies of a mail; returns the reference."""
@@ -156,11 +240,12 @@ def acknowledge(
         name=name,
         reasons="",
         machine_like=machine_like,
+        edition=edition,
         now=now,
     )
 
 
-def object_to(
+def object_to(  # noqa: PLR0913 - the facts of one act
     session: Session,
     desk: Desk,
     token: str,
@@ -169,6 +254,7 @@ def object_to(
     name: str,
     reasons: str,
     machine_like: bool = False,
+    edition: int | None = None,
     now: datetime,
 ) -> str:
     """Object for one company, with reasons; returns the reference."""
@@ -183,11 +269,12 @@ def object_to(
         name=name,
         reasons=reasons,
         machine_like=machine_like,
+        edition=edition,
         now=now,
     )
 
 
-def terminate(
+def terminate(  # noqa: PLR0913 - the facts of one act
     session: Session,
     desk: Desk,
     token: str,
@@ -196,6 +283,7 @@ def terminate(
     name: str,
     reasons: str = "",
     machine_like: bool = False,
+    edition: int | None = None,
     now: datetime,
 ) -> str:
     """Terminate one company's contract because of the change; returns the reference."""
@@ -208,8 +296,138 @@ def terminate(
         name=name,
         reasons=reasons,
         machine_like=machine_like,
+        edition=edition,
         now=now,
     )
+
+
+def consent(  # noqa: PLR0913 - the facts of one act
+    session: Session,
+    desk: Desk,
+    token: str,
+    notice_id: UUID,
+    *,
+    name: str,
+    statement: str = "",
+    machine_like: bool = False,
+    edition: int | None = None,
+    now: datetime,
+) -> str:
+    """Agree for one company to what its contract asks its consent for; returns the reference.
+
+    One that looks like a machine's is recorded and opens no gate until a person has looked at it.
+    """
+    kind = AnswerKind.CONSENT
+    return _record(
+        session,
+        desk,
+        token,
+        [notice_id],
+        kind,
+        name=name,
+        reasons="",
+        statement=statement,
+        machine_like=machine_like,
+        edition=edition,
+        now=now,
+    )
+
+
+def refuse(  # noqa: PLR0913 - the facts of one act
+    session: Session,
+    desk: Desk,
+    token: str,
+    notice_id: UUID,
+    *,
+    name: str,
+    reasons: str = "",
+    statement: str = "",
+    machine_like: bool = False,
+    edition: int | None = None,
+    now: datetime,
+) -> str:
+    """Refuse for one company what its contract asks its consent for; returns the reference."""
+    kind = AnswerKind.REFUSAL
+    return _record(
+        session, desk, token, [notice_id], kind, name=name, reasons=reasons, statement=statement,
+        machine_like=machine_like, edition=edition, now=now,
+    )  # fmt: skip
+
+
+def confirm(  # noqa: PLR0913 - the facts of one act
+    session: Session,
+    desk: Desk,
+    token: str,
+    notice_id: UUID,
+    *,
+    name: str,
+    statement: str = "",
+    machine_like: bool = False,
+    edition: int | None = None,
+    now: datetime,
+) -> str:
+    """Confirm for one company that it has done what the notice asks of it; returns the reference."""
+    kind = AnswerKind.CONFIRMATION
+    return _record(
+        session,
+        desk,
+        token,
+        [notice_id],
+        kind,
+        name=name,
+        reasons="",
+        statement=statement,
+        machine_like=machine_like,
+        edition=edition,
+        now=now,
+    )
+
+
+def display(session: Session, desk: Desk, token: str, *, now: datetime) -> None:
+    """Record that a person pressed the button that shows the notice: its receipt, where the contract says so."""
+    opened = open_link(session, token, now=now)
+    by = f"link:{opened.delivery.id}"
+    outbox.prove_arrival(session, desk, opened.delivery.id, by=by, evidence="display", now=now)
+    shown = [
+        link
+        for told in opened.told
+        for link in _links_of_contact(session, told.notice, opened.delivery)
+        if link.displayed_at is None
+    ]
+    for link in shown:
+        link.displayed_at = now
+        session.add(link)
+        about, announcement = link.notice_id, opened.announcement.id
+        events.record(session, EventKind.NOTICE_DISPLAYED, about=about, announcement=announcement, by=by, now=now)
+    notices.reckon_all(session, desk, [link.notice_id for link in shown], by=by, now=now)
+
+
+def record_reply(session: Session, notice_id: UUID, *, text: str, by: str, now: datetime) -> Item:
+    """Keep what a contact wrote or said by other means than its link; it holds the gate until somebody has read it."""
+    notice = notices.get(session, notice_id, lock=True)
+    if not text.strip():
+        raise ReplyMissing
+    announcement = notice.announcement_id
+    item = items.open_item(session, ItemKind.UNREAD_REPLY, about=notice.id, announcement=announcement, now=now)
+    earlier = f"{item.note}\n\n" if item.note else ""
+    item.note = (earlier + text.strip())[-LONGEST_REPLY:]
+    session.add(item)
+    events.record(session, EventKind.REPLY_RECORDED, about=notice.id, announcement=announcement, by=by, now=now)
+    return item
+
+
+def read_reply(session: Session, notice_id: UUID, *, note: str, by: str, now: datetime) -> None:
+    """Close what a contact wrote, with what it comes to; an objection in it is recorded as one."""
+    notice = notices.get(session, notice_id, lock=True)
+    if not note.strip():
+        raise NoteMissing
+    query = select(Item).where(Item.kind == ItemKind.UNREAD_REPLY, Item.about_id == notice.id, col(Item.open).is_(True))
+    for item in session.exec(query).all():
+        item.open, item.closed_at, item.closed_by = None, now, by
+        item.note = f"{item.note}\n\n— {note.strip()}"
+        session.add(item)
+    announcement = notice.announcement_id
+    events.record(session, EventKind.REPLY_READ, about=notice.id, announcement=announcement, by=by, now=now)
 
 
 def withdraw(
@@ -238,9 +456,11 @@ def withdraw(
 
 
 def settle(session: Session, answer_id: UUID, *, note: str, by: str, now: datetime) -> Answer:
-    """Close an objection or a termination by a person of the staff, who writes down what settled it."""
-    answer = session.get(Answer, answer_id, with_for_update=True)
-    if answer is None or answer.kind not in ITEMS:
+    """Close an objection, a termination or a refusal by a person of the staff, who writes down what settled it; or a
+    consent that turned out to be a machine's.
+    """
+    answer = session.get(Answer, answer_id, with_for_update=True, populate_existing=True)
+    if answer is None or not (answer.kind in ITEMS or (answer.kind is AnswerKind.CONSENT and answer.machine_like)):
         raise NoSuchAnswer
     if not note.strip():
         raise NoteMissing
@@ -256,6 +476,10 @@ def review(session: Session, answer_id: UUID, *, note: str, by: str, now: dateti
         raise NoSuchAnswer
     notice = session.exec(select(Notice).where(Notice.id == answer.notice_id)).one()
     items.close_items(session, ItemKind.MACHINE_LIKE_ANSWER, about=answer.id, by=by, now=now, note=note.strip())
+    if answer.kind is AnswerKind.CONSENT and answer.standing:
+        answer.machine_like = False  # a person vouches for it: from now on it opens the gate
+        session.add(answer)
+        _close_opposite(session, answer, by=by, now=now)
     facts = {"answer": answer.kind.value, "reference": answer.reference}
     kind, announcement = EventKind.ANSWER_REVIEWED, notice.announcement_id
     events.record(session, kind, about=notice.id, announcement=announcement, by=by, now=now, **facts)
@@ -277,18 +501,31 @@ def _record(  # noqa: PLR0913 - the facts of one act
     *,
     name: str,
     reasons: str,
+    statement: str = "",
     machine_like: bool,
+    edition: int | None,
     now: datetime,
 ) -> str:
     signed = _signed(name)
     opened = open_link(session, token, now=now)
-    told = [opened.one(notice_id) for notice_id in dict.fromkeys(notice_ids)]
+    for notice_id in notice_ids:
+        opened.one(notice_id)
     by = f"link:{opened.delivery.id}"
     # Deliveries are locked before notices, as the worker does, so that the two cannot wait for each other.
     outbox.prove_arrival(session, desk, opened.delivery.id, by=by, evidence="answer", now=now)
     _locked(session, notice_ids)
+    opened = open_link(session, token, now=now)  # as it stands now that nobody can change it
+    told = [opened.one(notice_id) for notice_id in dict.fromkeys(notice_ids)]
+    if edition is not None and opened.announcement.edition != edition:
+        raise Corrected
+    if not all(one.offers(kind) for one in told):
+        raise NotAsked
+    if any(one.is_over for one in told):
+        raise NothingLeft
+    if kind in OPPOSITES and not all(one.is_under_way for one in told):
+        raise TooLateToConsent
     address = opened.delivery.address.casefold()
-    already = [_mine(session, one.notice.id, kind, address) for one in told]
+    already = [_mine(session, one.notice.id, kind, address, by=by, machine_like=machine_like, now=now) for one in told]
     fresh = [one for one, answer in zip(told, already, strict=True) if answer is None]
     if not fresh:
         return next(answer.reference for answer in already if answer)
@@ -301,10 +538,12 @@ def _record(  # noqa: PLR0913 - the facts of one act
             address=address,
             kind=kind,
             signed_name=signed,
+            statement=statement,
+            edition=one.notice.edition,
             reasons=reasons.strip()[:LONGEST_REASONS],
             reference=reference,
             answered_at=now,
-            late=now >= one.notice.object_until,
+            late=one.has_last_day and now >= one.notice.object_until,
             machine_like=machine_like,
         )
         for one in fresh
@@ -313,6 +552,8 @@ def _record(  # noqa: PLR0913 - the facts of one act
     session.flush()
     for one, answer in zip(fresh, answers, strict=True):
         _tell(session, desk, one, answer, by=by, now=now)
+        _close_opposite(session, answer, by=by, now=now)
+    notices.reckon_all(session, desk, [one.notice.id for one in fresh], by=by, now=now)
     letters.post_receipt(session, desk, answers, kind.value, given_by=signed, now=now)
     doorbell.ring(session, doorbell.Bell.OUTBOX)
     return reference
@@ -338,6 +579,15 @@ def _tell(session: Session, desk: Desk, told: Told, answer: Answer, *, by: str, 
         items.open_item(session, ItemKind.MACHINE_LIKE_ANSWER, about=answer.id, announcement=announcement, now=now)
 
 
+def _close_opposite(session: Session, answer: Answer, *, by: str, now: datetime) -> None:
+    """Let a consent take the place of a refusal, and the other way round; what looks like a machine's takes none."""
+    if answer.kind not in OPPOSITES or answer.machine_like:
+        return
+    query = select(Answer).where(Answer.notice_id == answer.notice_id, Answer.kind == OPPOSITES[answer.kind])
+    for other in session.exec(query.where(col(Answer.standing).is_(True))).all():
+        _close(session, other, by=by, note=f"followed by {answer.reference}", now=now)
+
+
 def _doubt(session: Session, notice: Notice, standing: Sequence[Answer], *, by: str, now: datetime) -> None:
     announcement = notice.announcement_id
     for answer in standing:
@@ -355,35 +605,102 @@ def _close(session: Session, answer: Answer, *, by: str, note: str, now: datetim
     events.record(
         session, EventKind.ANSWER_CLOSED, about=notice.id, announcement=notice.announcement_id, by=by, now=now, **data
     )
-    items.close_items(session, ITEMS[answer.kind], about=answer.id, by=by, now=now, note=note)
+    kinds = [ItemKind.MACHINE_LIKE_ANSWER, *([ITEMS[answer.kind]] if answer.kind in ITEMS else [])]
+    items.close_items(session, *kinds, about=answer.id, by=by, now=now, note=note)
 
 
-def _told(session: Session, delivery: Delivery) -> tuple[Told, ...]:
-    from_notice = select(Notice, Client).join(DeliveryNotice, col(DeliveryNotice.notice_id) == Notice.id)
-    pairs = session.exec(
+def _told(session: Session, delivery: Delivery, announcement: Announcement) -> tuple[Told, ...]:
+    from_notice = select(Notice, Client, DeliveryNotice).join(
+        DeliveryNotice, col(DeliveryNotice.notice_id) == Notice.id
+    )
+    carried = session.exec(
         from_notice.join(Client, col(Client.id) == Notice.client_id)
         .where(DeliveryNotice.delivery_id == delivery.id)
         .order_by(col(Client.company))
     ).all()
-    return tuple(_one_told(session, notice, client) for notice, client in pairs)
+    return tuple(_one_told(session, delivery, announcement, notice, client, link) for notice, client, link in carried)
 
 
-def _one_told(session: Session, notice: Notice, client: Client) -> Told:
+def _one_told(
+    session: Session,
+    delivery: Delivery,
+    announcement: Announcement,
+    notice: Notice,
+    client: Client,
+    link: DeliveryNotice,
+) -> Told:
     rule = letters.rule_of(session, notice)
     answers = session.exec(select(Answer).where(Answer.notice_id == notice.id).order_by(col(Answer.answered_at))).all()
-    return Told(notice=notice, client=client, rule=rule, answers=tuple(answers))
+    under_way = announcement.state is AnnouncementState.PUBLISHED and not notice.live_at and not notice.excluded_at
+    return Told(
+        notice=notice,
+        client=client,
+        kind=announcement.kind,
+        rule=rule,
+        answers=tuple(answers),
+        displayed=_is_displayed(session, notice, delivery),
+        courtesy=link.courtesy,
+        is_under_way=under_way,
+        is_over=announcement.state is AnnouncementState.WITHDRAWN or notice.excluded_at is not None,
+    )
+
+
+def _is_displayed(session: Session, notice: Notice, delivery: Delivery) -> bool:
+    """Say whether this contact has displayed what the notice says now, by the link of any of its mails."""
+    links = _links_of_contact(session, notice, delivery)
+    return not links or any(link.displayed_at for link in links)
+
+
+def _links_of_contact(session: Session, notice: Notice, delivery: Delivery) -> Sequence[DeliveryNotice]:
+    """Return the mails that told a delivery's contact what the notice says now: an old link opens the new text too."""
+    contact = select(DeliveryNotice.contact_id).where(
+        DeliveryNotice.delivery_id == delivery.id, DeliveryNotice.notice_id == notice.id
+    )
+    query = (
+        select(DeliveryNotice)
+        .join(Delivery, col(Delivery.id) == DeliveryNotice.delivery_id)
+        .where(
+            DeliveryNotice.notice_id == notice.id,
+            DeliveryNotice.edition == notice.edition,
+            col(DeliveryNotice.contact_id).in_(contact),
+            Delivery.letter == letters.NOTICE,
+        )
+    )
+    return session.exec(query).all()
 
 
 def _locked(session: Session, notice_ids: Sequence[UUID]) -> None:
     """Answers to one notice are recorded one after the other, so that two at once cannot both be the first."""
     query = select(Notice).where(col(Notice.id).in_(notice_ids)).order_by(col(Notice.id))
-    session.exec(query.with_for_update(key_share=True)).all()
+    session.exec(query.with_for_update(key_share=True).execution_options(populate_existing=True)).all()
 
 
-def _mine(session: Session, notice_id: UUID, kind: AnswerKind, address: str) -> Answer | None:
-    """Return the same answer given from the same address before, if it still stands."""
+def _mine(
+    session: Session, notice_id: UUID, kind: AnswerKind, address: str, *, by: str, machine_like: bool, now: datetime
+) -> Answer | None:
+    """Return the same answer given from the same address before, if it still stands.
+
+    A person's act takes the place of one that looked like a machine's and moved nothing, and of one whose opposite was
+    said since.
+    """
     query = select(Answer).where(Answer.notice_id == notice_id, Answer.kind == kind, Answer.address == address)
-    return session.exec(query.where(col(Answer.standing).is_(True))).first()
+    found = session.exec(query.where(col(Answer.standing).is_(True))).first()
+    if found is None or machine_like:
+        return found
+    moved_nothing = found.machine_like and kind not in ITEMS
+    if not moved_nothing and not _is_contradicted(session, found):
+        return found
+    items.close_items(session, ItemKind.MACHINE_LIKE_ANSWER, about=found.id, by=by, now=now, note="answered anew")
+    _close(session, found, by=by, note="answered anew", now=now)
+    session.flush()
+    return None
+
+
+def _is_contradicted(session: Session, answer: Answer) -> bool:
+    if answer.kind not in OPPOSITES:
+        return False
+    query = select(Answer.id).where(Answer.notice_id == answer.notice_id, Answer.kind == OPPOSITES[answer.kind])
+    return session.exec(query.where(col(Answer.standing).is_(True)).limit(1)).first() is not None
 
 
 def _signed(name: str) -> str:

@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from uuid import UUID
 
 from sqlmodel import Session, col, select
@@ -13,13 +14,33 @@ from sqlmodel import Session, col, select
 from notifier.adapters.lists import ClientRow, ContactRow
 from notifier.models import Client, Contact, EventKind, Terms
 from notifier.models.base import uuid7
+from notifier.rules import own_terms
+from notifier.rules.kinds import AnnouncementKind
+from notifier.rules.own_terms import Overrides
+from notifier.rules.terms import UNSAID, BadPack, Channel, Pack, PeriodBlank, Rule
 from notifier.services import events
+from notifier.services.events import Happened
+
+
+class NoSuchClient(LookupError):
+    def __init__(self) -> None:
+        super().__init__("there is no such client, or it has signed no contract: `notifier clients list` shows them")
+
+
+class Trouble(StrEnum):
+    """What keeps a client from being told of a change of subprocessor as its contract says."""
+
+    NO_PACK = "no_pack"  # it has signed no contract, or its contract pack is not in the folder
+    UNUSABLE = "unusable"  # its own terms do not go with its contract pack
+    PERIOD_BLANK = "period_blank"
+    NOBODY_TOLD = "nobody_told"  # no contact is in a role that is told
+    NO_ADDRESS = "no_address"  # it is told by letter
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What an import did, or would do: client keys.  `absent` are known clients that the file does not name; they are
-    left alone.
+    left alone.  `unreachable` are those whom neither a mail nor a letter can tell.
     """
 
     created: tuple[str, ...]
@@ -38,9 +59,7 @@ class Owed:
     contacts: tuple[Contact, ...]
 
     def addressed(self, roles: Collection[str]) -> tuple[Contact, ...]:
-        """Return the contacts who are told, one per address: those in these roles, if mail is accepted as a channel."""
-        if not self.client.email_accepted:
-            return ()
+        """Return the contacts who are written to, one per address: those in these roles."""
         told: dict[str, Contact] = {}
         for contact in self.contacts:
             if contact.role in roles:
@@ -48,11 +67,69 @@ class Owed:
         return tuple(told.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A client with its contacts who are still there, and every set of terms it has had, in the order of signing."""
+
+    client: Client
+    contacts: tuple[Contact, ...]
+    terms: tuple[Terms, ...]
+
+    @property
+    def current(self) -> Terms | None:
+        """The terms signed last."""
+        return _latest(self.terms)
+
+
+class Contracts:
+    """What contract packs say under clients' own terms; each distinct set of terms is worked out once."""
+
+    def __init__(self, packs: Mapping[str, Pack]) -> None:
+        self._packs = packs
+        self._said: dict[str, tuple[Rule | None, tuple[Trouble, ...]]] = {}
+
+    def troubles(self, known: Known) -> tuple[Trouble, ...]:
+        """Return what keeps a client from being told as its contract says."""
+        if known.current is None:
+            return (Trouble.NO_PACK,)
+        return self.troubles_under(known.current.pack, known.current.overrides, known.client, known.contacts)
+
+    def troubles_under(
+        self,
+        pack: str,
+        overrides: Overrides,
+        client: Client | ClientRow,
+        contacts: Iterable[Contact | ContactRow],
+    ) -> tuple[Trouble, ...]:
+        key = f"{pack} {own_terms.written(overrides)}"
+        if key not in self._said:
+            self._said[key] = self._say(pack, overrides)
+        rule, found = self._said[key]
+        if rule is None:
+            return found
+        if client.email_accepted and Channel.MAIL in rule.channels:
+            return found if any(contact.role in rule.roles for contact in contacts) else (*found, Trouble.NOBODY_TOLD)
+        return found if client.address and client.town else (*found, Trouble.NO_ADDRESS)
+
+    def _say(self, name: str, overrides: Overrides) -> tuple[Rule | None, tuple[Trouble, ...]]:
+        """Return the rule for a change of subprocessor, and what is wrong with these terms by themselves."""
+        pack = self._packs.get(name)
+        if pack is None:
+            return None, (Trouble.NO_PACK,)
+        blank = (Trouble.PERIOD_BLANK,) if own_terms.blanks(pack, overrides) else ()
+        try:
+            return pack.rule_for(AnnouncementKind.SUBPROCESSOR, "", overrides), blank
+        except PeriodBlank:
+            return None, blank
+        except BadPack:
+            return None, (*blank, Trouble.UNUSABLE)
+
+
 def import_clients(
     session: Session,
     rows: Sequence[ClientRow],
     *,
-    roles: Collection[str],
+    packs: Mapping[str, Pack],
     by: str,
     now: datetime,
     dry_run: bool = False,
@@ -64,37 +141,85 @@ def import_clients(
     known = {client.key: client for client in session.exec(select(Client))}
     contacts = _grouped(session.exec(select(Contact).where(col(Contact.left_at).is_(None))))
     terms = _terms_by_client(session)
-    created, changed, unchanged = [], [], []
+    contracts = Contracts(packs)
+    created, changed, unchanged, unreachable = [], [], [], []
+    happened: list[Happened] = []
     for row in rows:
         client = known.get(row.key)
+        before = terms[client.id] if client else ()
+        if _is_unreachable(contracts, row, before):
+            unreachable.append(row.key)
         if client is None:
             created.append(row.key)
-        elif _differs(client, contacts[client.id], terms[client.id], row):
+        elif _differs(client, contacts[client.id], before, row):
             changed.append(row.key)
         else:
             unchanged.append(row.key)
             continue
         if not dry_run:
-            _write(
-                session,
-                client or Client(id=uuid7(), key=row.key, company=row.company, created_at=now),
-                terms[client.id] if client else (),
-                row,
-                now,
-            )
+            client = client or Client(id=uuid7(), key=row.key, company=row.company, created_at=now)
+            happened += _changed_terms(client, _latest(before), row.pack, _own(row, before))
+            _write(session, client, before, row, now)
     imported = Imported(
         created=tuple(created),
         changed=tuple(changed),
         unchanged=tuple(unchanged),
         absent=tuple(sorted(known.keys() - {row.key for row in rows})),
-        unreachable=tuple(row.key for row in rows if not _reachable(row, roles)),
+        unreachable=tuple(unreachable),
     )
     if not dry_run and (created or changed):
+        numbers = {"created": len(created), "changed": len(changed)}
         about = uuid7()  # the import as such
-        events.record(
-            session, EventKind.CLIENTS_IMPORTED, about=about, by=by, now=now, created=len(created), changed=len(changed)
-        )
+        imported_event = Happened(kind=EventKind.CLIENTS_IMPORTED, about=about, data=numbers)
+        events.record_all(session, [imported_event, *happened], by=by, now=now)
     return imported
+
+
+def set_own_terms(
+    session: Session, packs: Mapping[str, Pack], client_id: UUID, overrides: Overrides, *, by: str, now: datetime
+) -> Terms:
+    """Write a client's own terms into the contract it signed last.  Notices that have been raised keep the rule they
+    were sealed with.
+
+    NoSuchClient; BadPack where its contract pack is not in the folder; BadOwnTerms where they do not go together.
+    """
+    known = get(session, client_id)
+    if known.current is None:
+        raise NoSuchClient
+    pack = packs.get(known.current.pack)
+    if pack is None:
+        raise BadPack(f"the contract pack {known.current.pack} is not in the folder of contracts: put it back")
+    own_terms.check(pack, overrides)
+    happened = _changed_terms(known.client, known.current, known.current.pack, overrides)
+    if happened:
+        known.current.overrides = _plain(overrides)
+        session.add(known.current)
+        events.record_all(session, happened, by=by, now=now)
+    return known.current
+
+
+def known_roles(packs: Mapping[str, Pack], others: Iterable[str]) -> list[str]:
+    """Return the roles that contacts may have: those that contracts tell, and others."""
+    told = {role for pack in packs.values() for rule in pack.written.values() for role in rule.get("roles", ())}
+    return sorted({*UNSAID["roles"], *told, *others})
+
+
+def get(session: Session, client_id: UUID) -> Known:
+    """Return a client with its contacts and the history of its terms."""
+    client = session.get(Client, client_id)
+    if client is None:
+        raise NoSuchClient
+    contacts = select(Contact).where(Contact.client_id == client_id, col(Contact.left_at).is_(None))
+    terms = select(Terms).where(Terms.client_id == client_id).order_by(col(Terms.signed_on))
+    return Known(client, tuple(session.exec(contacts.order_by(col(Contact.id)))), tuple(session.exec(terms)))
+
+
+def listing(session: Session) -> list[Known]:
+    """Return every client, by company."""
+    contacts = _grouped(session.exec(select(Contact).where(col(Contact.left_at).is_(None)).order_by(col(Contact.id))))
+    terms = _terms_by_client(session)
+    clients = session.exec(select(Client).order_by(col(Client.company), col(Client.key)))
+    return [Known(client, tuple(contacts[client.id]), tuple(terms[client.id])) for client in clients]
 
 
 def owed(session: Session, on: date) -> list[Owed]:
@@ -110,19 +235,22 @@ def owed(session: Session, on: date) -> list[Owed]:
     ]
 
 
+def by_key(session: Session, key: str) -> Client:
+    client = session.exec(select(Client).where(Client.key == key)).first()
+    if client is None:
+        raise NoSuchClient
+    return client
+
+
+def contacts_of(session: Session, client_ids: Collection[UUID]) -> Mapping[UUID, list[Contact]]:
+    """Return the contacts who are still there, of each of these clients."""
+    still = select(Contact).where(col(Contact.client_id).in_(client_ids), col(Contact.left_at).is_(None))
+    return _grouped(session.exec(still.order_by(col(Contact.id))))
+
+
 def everyone(session: Session) -> list[tuple[Client, int, str]]:
     """Return every client with the number of its contacts and the pack signed last, by company."""
-    contacts = _grouped(session.exec(select(Contact).where(col(Contact.left_at).is_(None))))
-    terms = _terms_by_client(session)
-    clients = session.exec(select(Client).order_by(col(Client.company)))
-    return [
-        (
-            client,
-            len(contacts[client.id]),
-            next((one.pack for one in reversed(terms[client.id]) if not one.replaced_at), ""),
-        )
-        for client in clients
-    ]
+    return [(one.client, len(one.contacts), one.current.pack if one.current else "") for one in listing(session)]
 
 
 def _grouped(contacts: Iterable[Contact]) -> Mapping[UUID, list[Contact]]:
@@ -160,8 +288,36 @@ def _values(row: ClientRow) -> dict[str, object]:
 def _differs(client: Client, contacts: Sequence[Contact], terms: Sequence[Terms], row: ClientRow) -> bool:
     same_client = all(getattr(client, name) == value for name, value in _values(row).items())
     same_contacts = {_as_row(contact) for contact in contacts} == set(row.contacts)
-    latest = [(one.pack, one.signed_on) for one in terms if one.replaced_at is None][-1:]
-    return not (same_client and same_contacts and latest == [(row.pack, row.signed_on)])
+    latest = _latest(terms)
+    same_terms = latest is not None and (latest.pack, latest.signed_on) == (row.pack, row.signed_on)
+    same_own = latest is not None and latest.overrides == _own(row, terms)
+    return not (same_client and same_contacts and same_terms and same_own)
+
+
+def _latest(terms: Sequence[Terms]) -> Terms | None:
+    return next((one for one in reversed(terms) if one.replaced_at is None), None)
+
+
+def _own(row: ClientRow, terms: Sequence[Terms]) -> Overrides:
+    """Return the own terms under the contract that the file names; where it does not speak of them, those that we know
+    for that contract.
+    """
+    if row.own_terms is not None:
+        return _plain(row.own_terms)
+    return next((one.overrides for one in terms if one.signed_on == row.signed_on), {})
+
+
+def _plain(overrides: Overrides) -> dict[str, dict[str, object]]:
+    return {kind: dict(fields) for kind, fields in overrides.items() if fields}
+
+
+def _changed_terms(client: Client, before: Terms | None, pack: str, overrides: Overrides) -> list[Happened]:
+    """Return the event that tells which terms are others than before; a new client's contract is told by the import."""
+    names = own_terms.changed(before.overrides if before else {}, overrides)
+    if before and before.pack != pack:
+        names = ("pack", *names)
+    data = {"client": client.key, "pack": pack, "changed": list(names)}
+    return [Happened(kind=EventKind.TERMS_CHANGED, about=client.id, data=data)] if names else []
 
 
 def _as_row(contact: Contact) -> ContactRow:
@@ -170,8 +326,10 @@ def _as_row(contact: Contact) -> ContactRow:
     )
 
 
-def _reachable(row: ClientRow, roles: Collection[str]) -> bool:
-    return row.email_accepted and any(contact.role in roles for contact in row.contacts)
+def _is_unreachable(contracts: Contracts, row: ClientRow, terms: Sequence[Terms]) -> bool:
+    """Say whether neither a mail nor a letter can tell a client; a blank period alone does not keep it from that."""
+    found = contracts.troubles_under(row.pack, _own(row, terms), row, row.contacts)
+    return bool(set(found) - {Trouble.PERIOD_BLANK})
 
 
 def _write(session: Session, client: Client, terms: Sequence[Terms], row: ClientRow, now: datetime) -> None:
@@ -190,6 +348,7 @@ def _write_terms(session: Session, client: Client, terms: Sequence[Terms], row: 
     """
     dated = next((one for one in terms if one.signed_on == row.signed_on), None)
     dated = dated or Terms(client_id=client.id, pack=row.pack, signed_on=row.signed_on, recorded_at=now)
+    dated.overrides = _plain(_own(row, terms))
     dated.pack, dated.replaced_at = row.pack, None
     session.add(dated)
     for later in terms:

@@ -13,7 +13,9 @@ from notifier.services import events
 from notifier.services.rows import insert_new
 
 # Objections, terminations, clients and doubted answers are closed by what settles them.
-NOTED = frozenset({ItemKind.ENDPOINT_FAILING, ItemKind.REFUSED_DELIVERY, ItemKind.UNKNOWN_DELIVERY})
+NOTED = frozenset(
+    {ItemKind.ENDPOINT_FAILING, ItemKind.REFUSED_DELIVERY, ItemKind.UNKNOWN_DELIVERY, ItemKind.TELL_BY_LETTER}
+)
 
 
 def open_item(session: Session, kind: ItemKind, *, about: UUID, announcement: UUID | None, now: datetime) -> Item:

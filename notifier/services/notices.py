@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
 
@@ -18,18 +19,25 @@ from notifier.models import (
     Answer,
     AnswerKind,
     Client,
+    Contact,
     Delivery,
     DeliveryNotice,
+    Edition,
     EventKind,
+    Item,
     ItemKind,
     Notice,
+    PaperLetter,
+    PaperState,
     Sealed,
 )
 from notifier.rules.delivery_states import DeliveryState
-from notifier.rules.gate import Gate, Hold, Standing, gate, gate_of_all
+from notifier.rules.gate import Gate, Hold, Standing, Waits, gate, gate_of_all
+from notifier.rules.kinds import AnnouncementKind
 from notifier.rules.notice_states import NoticeState, NoticeStep
 from notifier.rules.periods import local_day, zone
-from notifier.rules.terms import Addressees, Rule
+from notifier.rules.receipts import ContactStanding, receipt_of
+from notifier.rules.terms import Channel, ReceiptPolicy, Rule
 from notifier.services import clients, events, items, letters, provider
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
@@ -37,6 +45,8 @@ from notifier.services.events import Happened
 NOT_TOLD = Gate(holds=(Hold.NOT_TOLD,), opens_at=None)
 IN_FLIGHT = (DeliveryState.WAITING, DeliveryState.CLAIMED, DeliveryState.HANDING_OVER)
 BY_RELAY = "relay"
+# How a receipt came about that the machine reckoned from facts; anything else is a person's words.
+RECKONED = frozenset({BY_RELAY, *ReceiptPolicy, *Channel})
 BY_PERSON = "person"
 MACHINE = "notifier"
 
@@ -69,6 +79,7 @@ class Row:
     deliveries: tuple[Delivery, ...]
     answers: tuple[Answer, ...]
     unknown: int  # mails that may or may not have arrived, to contacts whom no other mail has reached
+    waits: Waits
     gate: Gate
 
     @property
@@ -76,17 +87,33 @@ class Row:
         """The one word of the board for this client; what needs a person comes before what does not."""
         kinds = {answer.kind for answer in self.answers if answer.standing}
         ladder = {
+            "excluded": self.notice.excluded_at is not None,
             "terminated": AnswerKind.TERMINATION in kinds,
+            "refused": AnswerKind.REFUSAL in kinds,
             "objected": AnswerKind.OBJECTION in kinds,
             "unreached": self.notice.state is NoticeState.UNREACHED,
             "unknown": self.unknown > 0,
+            "consented": AnswerKind.CONSENT in kinds,
+            "confirmed": AnswerKind.CONFIRMATION in kinds,
             "acknowledged": AnswerKind.ACKNOWLEDGEMENT in kinds,
             "sending": self.notice.state is NoticeState.RAISED,
         }
         return next((word for word, true in ladder.items() if true), "silent")
 
 
-STATUSES = ("acknowledged", "objected", "terminated", "silent", "unreached", "unknown", "sending")
+STATUSES = (
+    "acknowledged",
+    "consented",
+    "confirmed",
+    "objected",
+    "refused",
+    "terminated",
+    "silent",
+    "unreached",
+    "unknown",
+    "sending",
+    "excluded",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +129,30 @@ class Board:
 
 
 def get(session: Session, notice_id: UUID, *, lock: bool = False) -> Notice:
-    notice = session.get(Notice, notice_id, with_for_update={"key_share": True} if lock else None)
+    """Return a notice; under a lock, as it is now and not as this session has read it before."""
+    locked = {"key_share": True} if lock else None
+    notice = session.get(Notice, notice_id, with_for_update=locked, populate_existing=lock)
     if notice is None:
         raise NoSuchNotice
     return notice
+
+
+def of_client(session: Session, announcement_id: UUID, client_id: UUID) -> Notice:
+    """Return the notice that tells one client of one announcement."""
+    query = select(Notice).where(Notice.announcement_id == announcement_id, Notice.client_id == client_id)
+    notice = session.exec(query).first()
+    if notice is None:
+        raise NoSuchNotice
+    return notice
+
+
+def lock_all(session: Session, announcement_id: UUID) -> None:
+    """Let what clients and relays are just saying be written down first, and nothing more be said meanwhile.
+
+    Whoever locks the announcement too does so before.
+    """
+    query = select(Notice).where(Notice.announcement_id == announcement_id).order_by(col(Notice.id))
+    session.exec(query.with_for_update(key_share=True).execution_options(populate_existing=True)).all()
 
 
 def board(session: Session, announcement_id: UUID, *, now: datetime) -> Board:
@@ -113,12 +160,13 @@ def board(session: Session, announcement_id: UUID, *, now: datetime) -> Board:
     rows = _rows(session, Notice.announcement_id == announcement_id, now=now)
     untold = _untold(session, announcement_id, {row.client.id for row in rows}, now=now)
     counts = Counter(row.status for row in rows)
+    waits = not rows or any(row.waits is not Waits.NOTHING for row in rows)
     mails = {delivery.id: delivery for row in rows for delivery in row.deliveries}
     return Board(
         rows=rows,
         untold=untold,
         counts={status: counts[status] for status in STATUSES},
-        gate=gate_of_all([*(row.gate for row in rows), *(NOT_TOLD for _ in untold[:1])]),
+        gate=gate_of_all([*(row.gate for row in rows), *(NOT_TOLD for _ in untold[:1] if waits)]),
         sent=sum(row.notice.state in {NoticeState.RUNNING, NoticeState.LAPSED} for row in rows),
         in_flight=sum(delivery.state in IN_FLIGHT for delivery in mails.values()),
     )
@@ -133,45 +181,40 @@ def row(session: Session, notice_id: UUID, *, now: datetime) -> Row:
 
 
 def accepted(session: Session, desk: Desk, deliveries: Sequence[Delivery], *, now: datetime) -> None:
-    """Start the clocks of the notices whose mails have just been accepted, where the contract's addressee policy is
-    satisfied.
-    """
-    for notice, sealed in _touched(session, [delivery.id for delivery in deliveries]):
-        told = [delivery for delivery in _of_notice(session, notice.id) if delivery.state is DeliveryState.ACCEPTED]
-        instants = [delivery.accepted_at for delivery in told if delivery.accepted_at]
-        if not instants or notice.state not in {NoticeState.RAISED, NoticeState.UNREACHED}:
-            continue
-        rule = sealed.counted
-        if rule.addressees is Addressees.ALL and not all(_by_contact(session, notice, {DeliveryState.ACCEPTED})):
-            continue
-        reached_at = min(instants) if rule.addressees is Addressees.FIRST else max(instants)
-        _receive(session, desk, notice, sealed, rule.received_on(reached_at), how=BY_RELAY, by=MACHINE, now=now)
+    """Start the clocks of the notices whose mails have just been accepted, where their contracts say so."""
+    _reckon_touched(session, desk, deliveries, now=now)
 
 
-def failed(session: Session, deliveries: Sequence[Delivery], *, now: datetime) -> None:
+def failed(session: Session, desk: Desk, deliveries: Sequence[Delivery], *, now: datetime) -> None:
     """Mark the notices that a refused mail leaves unreached: a failure never starts a clock, and voids a deemed
     receipt.
     """
-    for notice, sealed in _touched(session, [delivery.id for delivery in deliveries]):
-        hopeful = _by_contact(session, notice, {state for state in DeliveryState if state is not DeliveryState.REFUSED})
-        enough = any if sealed.counted.addressees is Addressees.FIRST else all
-        if (
-            enough(hopeful)
-            or _was_told_by_a_person(notice)
-            or notice.state not in {NoticeState.RAISED, NoticeState.RUNNING}
-        ):
-            continue
-        notice.take(NoticeStep.FAIL)
+    _reckon_touched(session, desk, deliveries, now=now)
+
+
+def reckon(session: Session, desk: Desk, notice: Notice, sealed: Sealed, *, by: str, now: datetime) -> None:
+    """Compute a client's receipt anew after something about its mails, letters or answers has changed.
+
+    What a person recorded, no mail undoes; once a change that had to wait has been made for the client, a receipt that
+    stood then is not taken back.
+    """
+    if _was_told_by_a_person(notice):
+        return
+    session.flush()
+    rule = sealed.counted
+    receipt = receipt_of(rule.addressees, _standings(session, notice, rule))
+    if receipt.received_on and notice.state in {NoticeState.RAISED, NoticeState.UNREACHED}:
+        _receive(session, desk, notice, sealed, receipt.received_on, how=_how(notice, rule), by=by, now=now)
+    elif notice.live_at and notice.received_on and rule.waits:
+        return
+    elif receipt.received_on and notice.received_on and receipt.received_on > notice.received_on:
+        _receive_later(session, desk, notice, sealed, receipt.received_on, by=by, now=now)
+    elif receipt.received_on is None and receipt.lost and notice.state is not NoticeState.UNREACHED:
+        _lose(session, notice, by=by, now=now)
+    elif receipt.received_on is None and notice.received_on:  # it was deemed of a mail that came back; another may come
+        notice.take(NoticeStep.RESTART)
         notice.received_on, notice.received_how = None, ""
         session.add(notice)
-        events.record(
-            session,
-            EventKind.NOTICE_UNREACHED,
-            about=notice.id,
-            announcement=notice.announcement_id,
-            by=MACHINE,
-            now=now,
-        )
 
 
 def overdue(session: Session, *, limit: int = 200) -> list[Delivery]:
@@ -181,30 +224,50 @@ def overdue(session: Session, *, limit: int = 200) -> list[Delivery]:
         select(Delivery)
         .join(DeliveryNotice, col(DeliveryNotice.delivery_id) == Delivery.id)
         .join(Notice, col(Notice.id) == DeliveryNotice.notice_id)
+        .join(Sealed, col(Sealed.id) == Notice.sealed_id)
         .where(Notice.state == NoticeState.RAISED, Delivery.letter == letters.NOTICE)
+        .where(col(DeliveryNotice.courtesy).is_(False))
+        .where(DeliveryNotice.edition == Notice.edition)
         .where(col(Delivery.state).in_([DeliveryState.ACCEPTED, DeliveryState.REFUSED]))
     )
     other, link = aliased(Delivery), aliased(DeliveryNotice)
-    waiting = (
-        select(link.notice_id)
-        .join(other, col(other.id) == link.delivery_id)
-        .where(col(link.notice_id) == Notice.id, col(other.state).in_(unsettled))
-    )
-    return list(session.exec(settled.where(~waiting.exists()).order_by(col(Delivery.id)).limit(limit)))
+    others = select(link.notice_id).join(other, col(other.id) == link.delivery_id)
+    others = others.where(col(link.notice_id) == Notice.id, link.edition == Notice.edition)
+    waiting = others.where(col(other.state).in_(unsettled)).exists()
+    accepted = others.where(col(other.state) == DeliveryState.ACCEPTED).exists()
+    # Where a contact must act itself, a mail that was accepted moves nothing yet.
+    moves = sa.or_(col(Sealed.rule)["receipt"].as_string() == ReceiptPolicy.DEEMED.value, ~accepted)
+    return list(session.exec(settled.where(~waiting, moves).order_by(col(Delivery.id)).limit(limit)))
 
 
 def postpone_unreached(session: Session, notice: Notice, rule: Rule, *, by: str, now: datetime) -> None:
     """Give a client that nobody has reached its whole period anew, before it is told again."""
-    presumed = rule.presume(now)
-    if notice.state not in {NoticeState.RAISED, NoticeState.UNREACHED} or presumed.until <= notice.object_until:
+    if not rule.runs or notice.state not in {NoticeState.RAISED, NoticeState.UNREACHED}:
+        return
+    presumed = rule.promise(now, channel=notice.channel)
+    notice.holds_until = max(notice.holds_until, presumed.opens_at)
+    session.add(notice)
+    if presumed.until <= notice.object_until:
         return
     told, notice.object_by, notice.object_until = notice.object_by, presumed.last_day, presumed.until
-    session.add(notice)
     moved = {"told": told.isoformat(), "object_by": notice.object_by.isoformat()}
     announcement = notice.announcement_id
     events.record(
         session, EventKind.NOTICE_POSTPONED, about=notice.id, announcement=announcement, by=by, now=now, **moved
     )
+
+
+def move_to_the_eve(session: Session, announcement: Announcement, effective_on: date, *, now: datetime) -> None:
+    """Let those whose clock does not run answer until the eve of a later day."""
+    every = session.exec(select(Notice.id).where(Notice.announcement_id == announcement.id)).all()
+    for notice, sealed in _locked(session, every):
+        if sealed.counted.runs or notice.live_at or notice.excluded_at:
+            continue
+        promised = sealed.counted.promise(now, effective_on=effective_on, channel=notice.channel)
+        if promised.until > notice.object_until:
+            notice.object_by, notice.object_until = promised.last_day, promised.until
+            notice.holds_until = max(notice.holds_until, promised.opens_at)
+            session.add(notice)
 
 
 def record_receipt(
@@ -213,14 +276,25 @@ def record_receipt(
     """Record, by a person, that a client was told by other means (a registered letter, by hand) on a day."""
     notice = get(session, notice_id, lock=True)
     sealed = _sealed(session, notice)
-    if received_on < local_day(notice.raised_at, zone(sealed.counted.timezone)):
+    if received_on < local_day(_told_since(session, notice), zone(sealed.counted.timezone)):
         raise ReceiptTooEarly
     if received_on > local_day(now, zone(sealed.counted.timezone)):
         raise ReceiptInFuture
-    written = how if how != BY_RELAY else f"{BY_PERSON}: {how}"
+    written = how if how not in RECKONED else f"{BY_PERSON}: {how}"
     _receive(session, desk, notice, sealed, received_on, how=written, by=by, now=now)
     items.close_items(session, ItemKind.UNREACHABLE_CLIENT, about=notice.id, by=by, now=now, note=how)
     return notice
+
+
+def _told_since(session: Session, notice: Notice) -> datetime:
+    """Return since when this client can have been told what the notice says now."""
+    query = select(Edition.made_at).where(
+        Edition.announcement_id == notice.announcement_id,
+        Edition.number == notice.edition,
+        col(Edition.in_substance),
+    )
+    corrected_at = session.exec(query.order_by(col(Edition.made_at))).first()
+    return max(notice.raised_at, corrected_at) if corrected_at and notice.edition > 1 else notice.raised_at
 
 
 def lapse_due(session: Session, *, now: datetime) -> int:
@@ -241,6 +315,17 @@ def lapse_due(session: Session, *, now: datetime) -> int:
     return len(due)
 
 
+def _reckon_touched(session: Session, desk: Desk, deliveries: Sequence[Delivery], *, now: datetime) -> None:
+    for notice, sealed in _touched(session, [delivery.id for delivery in deliveries]):
+        reckon(session, desk, notice, sealed, by=MACHINE, now=now)
+
+
+def reckon_all(session: Session, desk: Desk, notice_ids: Collection[UUID], *, by: str, now: datetime) -> None:
+    """Compute the receipts of several clients anew."""
+    for notice, sealed in _locked(session, notice_ids):
+        reckon(session, desk, notice, sealed, by=by, now=now)
+
+
 def _receive(
     session: Session, desk: Desk, notice: Notice, sealed: Sealed, received_on: date, *, how: str, by: str, now: datetime
 ) -> None:
@@ -248,33 +333,71 @@ def _receive(
     notice.take(NoticeStep.RECEIVE)
     notice.received_on, notice.received_how = received_on, how
     _close_mails(session, notice, by=by, now=now)
-    counted = sealed.counted.count_from(received_on)
-    told = notice.object_by
-    if counted.until > notice.object_until:
-        notice.object_by, notice.object_until = counted.last_day, counted.until
-    session.add(notice)
+    told = _extend(session, notice, sealed, received_on)
     data = {"received_on": received_on.isoformat(), "object_by": notice.object_by.isoformat()}
-    data["how"] = how if how == BY_RELAY else BY_PERSON  # a person's words may name somebody: they stay with the notice
+    data["how"] = how if how in RECKONED else BY_PERSON  # a person's words may name somebody: they stay with the notice
     events.record(
         session, EventKind.NOTICE_RECEIVED, about=notice.id, announcement=notice.announcement_id, by=by, now=now, **data
     )
-    if notice.object_by > told:
-        moved = {"told": told.isoformat(), "object_by": notice.object_by.isoformat()}
-        events.record(
-            session,
-            EventKind.NOTICE_POSTPONED,
-            about=notice.id,
-            announcement=notice.announcement_id,
-            by=by,
-            now=now,
-            **moved,
-        )
-        letters.post_later_last_day(session, desk, notice, told=told, now=now)
+    _tell_if_later(session, desk, notice, told, by=by, now=now)
+
+
+def _receive_later(
+    session: Session, desk: Desk, notice: Notice, sealed: Sealed, received_on: date, *, by: str, now: datetime
+) -> None:
+    """The receipt that started the clock has fallen away, and a later one of another contact stands."""
+    notice.received_on = received_on
+    told = _extend(session, notice, sealed, received_on)
+    if notice.object_until > now and notice.state is NoticeState.LAPSED:
+        notice.take(NoticeStep.FAIL)
+        notice.take(NoticeStep.RECEIVE)
+    _tell_if_later(session, desk, notice, told, by=by, now=now)
+
+
+def _extend(session: Session, notice: Notice, sealed: Sealed, received_on: date) -> date:
+    """Move the notice's days to what an actual receipt gives, never back; returns the last day as it was told."""
+    told, rule = notice.object_by, sealed.counted
+    if rule.runs:
+        counted = rule.reckon(received_on)
+        notice.holds_until = max(notice.holds_until, counted.opens_at)
+        if counted.until > notice.object_until:
+            notice.object_by, notice.object_until = counted.last_day, counted.until
+    session.add(notice)
+    return told
+
+
+def _tell_if_later(session: Session, desk: Desk, notice: Notice, told: date, *, by: str, now: datetime) -> None:
+    if notice.object_by <= told or notice.excluded_at or _is_withdrawn(session, notice):
+        return
+    moved = {"told": told.isoformat(), "object_by": notice.object_by.isoformat()}
+    kind, announcement = EventKind.NOTICE_POSTPONED, notice.announcement_id
+    events.record(session, kind, about=notice.id, announcement=announcement, by=by, now=now, **moved)
+    letters.post_later_last_day(session, desk, notice, told=told, now=now)
+
+
+def _is_withdrawn(session: Session, notice: Notice) -> bool:
+    announcement = session.get(Announcement, notice.announcement_id)
+    return announcement is not None and announcement.state is AnnouncementState.WITHDRAWN
+
+
+def _lose(session: Session, notice: Notice, *, by: str, now: datetime) -> None:
+    notice.take(NoticeStep.FAIL)
+    notice.received_on, notice.received_how = None, ""
+    session.add(notice)
+    kind, announcement = EventKind.NOTICE_UNREACHED, notice.announcement_id
+    events.record(session, kind, about=notice.id, announcement=announcement, by=by, now=now)
 
 
 def _was_told_by_a_person(notice: Notice) -> bool:
     """What a person recorded, no mail undoes or puts in doubt."""
-    return notice.received_how not in {"", BY_RELAY}
+    return bool(notice.received_how) and notice.received_how not in RECKONED
+
+
+def _how(notice: Notice, rule: Rule) -> str:
+    """Name what the receipt was reckoned from: a letter, a mail server's word, or what the contact did itself."""
+    if notice.channel is not Channel.MAIL:
+        return notice.channel.value
+    return BY_RELAY if rule.receipt is ReceiptPolicy.DEEMED else rule.receipt.value
 
 
 def _close_mails(session: Session, notice: Notice, *, by: str, now: datetime) -> None:
@@ -294,33 +417,63 @@ def _is_owed(session: Session, delivery: Delivery) -> bool:
 
 
 def _rows(session: Session, which: Any, *, now: datetime) -> tuple[Row, ...]:  # noqa: ANN401 - a condition on Notice
-    pairs = session.exec(
-        select(Notice, Client)
+    found = session.exec(
+        select(Notice, Client, Announcement.kind)
         .join(Client, col(Client.id) == Notice.client_id)
+        .join(Announcement, col(Announcement.id) == Notice.announcement_id)
         .where(which)
         .order_by(col(Client.company))
     ).all()
-    carried, answers = _carried(session, which), _answers(session, which)
-    return tuple(_row(notice, client, carried[notice.id], answers[notice.id], now) for notice, client in pairs)
+    carried, answers, replies = _carried(session, which), _answers(session, which), _replies(session, which, now)
+    rules = _rules(session, {notice.sealed_id for notice, _, _ in found})
+    return tuple(
+        _row(
+            notice,
+            client,
+            waits_of(AnnouncementKind(kind), rules[notice.sealed_id]),
+            carried[notice.id],
+            answers[notice.id],
+            replies=replies[notice.id],
+            now=now,
+        )
+        for notice, client, kind in found
+    )
+
+
+def waits_of(kind: AnnouncementKind, rule: Rule) -> Waits:
+    """Return what of a client under this rule a change of this kind waits for."""
+    if kind is AnnouncementKind.EMERGENCY and rule.waits:
+        return Waits.CONSENT if rule.asks_consent else Waits.EITHER
+    if rule.asks_consent:
+        return Waits.CONSENT
+    return Waits.PERIOD if rule.waits else Waits.NOTHING
 
 
 def _row(
     notice: Notice,
     client: Client,
+    waits: Waits,
     carried: Sequence[tuple[UUID | None, Delivery]],
     answers: Sequence[Answer],
+    *,
+    replies: int,
     now: datetime,
 ) -> Row:
-    standing = Counter(answer.kind for answer in answers if answer.standing)
+    standing = Counter(answer.kind for answer in answers if _stood(answer, now))
     reached = {contact for contact, delivery in carried if delivery.state is DeliveryState.ACCEPTED}
     doubtful = [contact for contact, delivery in carried if delivery.state is DeliveryState.UNKNOWN]
     unknown = 0 if _was_told_by_a_person(notice) else sum(contact not in reached for contact in doubtful)
     facts = Standing(
         state=notice.state,
-        object_until=notice.object_until,
+        holds_until=notice.holds_until,
+        waits=waits,
         objections=standing[AnswerKind.OBJECTION],
         terminations=standing[AnswerKind.TERMINATION],
-        unknown=unknown,
+        consents=sum(_opens(answer, notice, now) for answer in answers),
+        refusals=standing[AnswerKind.REFUSAL],
+        replies=replies,
+        unknown=unknown if notice.channel is Channel.MAIL else 0,
+        excluded=notice.excluded_at is not None or notice.live_at is not None,
     )
     return Row(
         notice=notice,
@@ -328,14 +481,42 @@ def _row(
         deliveries=tuple(delivery for _, delivery in carried),
         answers=tuple(answers),
         unknown=unknown,
+        waits=waits,
         gate=gate(facts, now),
     )
+
+
+def _stood(answer: Answer, at: datetime) -> bool:
+    """Say whether an answer held a gate at an instant: one that was closed later did."""
+    return bool(answer.standing) or (answer.closed_at is not None and answer.answered_at <= at < answer.closed_at)
+
+
+def _opens(answer: Answer, notice: Notice, at: datetime) -> bool:
+    """Say whether an answer had opened a gate by an instant: a consent that a person gave to what is told now."""
+    agreed = answer.kind is AnswerKind.CONSENT and bool(answer.standing) and not answer.machine_like
+    return agreed and answer.edition == notice.edition and answer.answered_at <= at
+
+
+def _rules(session: Session, sealed_ids: Collection[UUID]) -> Mapping[UUID, Rule]:
+    return {one.id: one.counted for one in session.exec(select(Sealed).where(col(Sealed.id).in_(sealed_ids)))}
+
+
+def _replies(session: Session, which: Any, at: datetime) -> Mapping[UUID, int]:  # noqa: ANN401 - as _rows
+    """Count what contacts have written and nobody had read at an instant, by notice."""
+    unread = sa.or_(col(Item.open).is_(True), sa.and_(col(Item.opened_at) <= at, col(Item.closed_at) > at))
+    query = (
+        select(Item.about_id, sa.func.count())
+        .join(Notice, col(Notice.id) == Item.about_id)
+        .where(which, Item.kind == ItemKind.UNREAD_REPLY, unread)
+        .group_by(col(Item.about_id))
+    )
+    return defaultdict(int, session.exec(query).all())
 
 
 def _untold(session: Session, announcement_id: UUID, told: Collection[UUID], *, now: datetime) -> tuple[Client, ...]:
     """Return the clients under contract today without a notice; once the change is live, that is no longer asked."""
     announcement = session.exec(select(Announcement).where(Announcement.id == announcement_id)).one()
-    if announcement.state is AnnouncementState.LIVE:
+    if announcement.state is not AnnouncementState.PUBLISHED:
         return ()
     today = local_day(now, zone(provider.get(session).timezone))
     return tuple(owed.client for owed in clients.owed(session, today) if owed.client.id not in told)
@@ -365,19 +546,11 @@ def _answers(session: Session, which: Any) -> Mapping[UUID, list[Answer]]:  # no
 
 
 def _touched(session: Session, delivery_ids: Collection[UUID]) -> Sequence[tuple[Notice, Sealed]]:
-    query = (
-        select(Notice, Sealed)
-        .join(Sealed, col(Sealed.id) == Notice.sealed_id)
-        .where(
-            col(Notice.id).in_(
-                select(DeliveryNotice.notice_id).where(col(DeliveryNotice.delivery_id).in_(delivery_ids))
-            )
-        )
-        .order_by(col(Notice.id))
-        .with_for_update(of=Notice, key_share=True)
-        .execution_options(populate_existing=True)
+    """Return the notices whose receipt these mails decide: a courtesy copy decides none."""
+    carried = select(DeliveryNotice.notice_id).where(
+        col(DeliveryNotice.delivery_id).in_(delivery_ids), col(DeliveryNotice.courtesy).is_(False)
     )
-    return session.exec(query).all()
+    return _locked(session, session.exec(carried.distinct()).all())
 
 
 def _of_notice(session: Session, notice_id: UUID) -> Sequence[Delivery]:
@@ -385,17 +558,109 @@ def _of_notice(session: Session, notice_id: UUID) -> Sequence[Delivery]:
     return session.exec(query.where(DeliveryNotice.notice_id == notice_id, Delivery.letter == letters.NOTICE)).all()
 
 
-def _by_contact(session: Session, notice: Notice, states: Collection[DeliveryState]) -> Collection[bool]:
-    """Say for each contact whether a mail is in one of these states: the first, or a repeat of it to any address."""
-    found: dict[UUID | None, bool] = {}
-    query = select(DeliveryNotice.contact_id, Delivery.state).join(
-        Delivery, col(Delivery.id) == DeliveryNotice.delivery_id
+def _standings(session: Session, notice: Notice, rule: Rule) -> list[ContactStanding]:
+    """Return how each contact who is told stands, by the policy of the contract on receipt."""
+    if notice.channel is not Channel.MAIL:
+        return _standings_on_paper(session, notice)
+    mails: defaultdict[UUID | None, list[Delivery]] = defaultdict(list)
+    query = (
+        select(DeliveryNotice.contact_id, Delivery)
+        .join(Delivery, col(Delivery.id) == DeliveryNotice.delivery_id)
+        .where(
+            DeliveryNotice.notice_id == notice.id,
+            DeliveryNotice.edition == notice.edition,
+            Delivery.letter == letters.NOTICE,
+            Delivery.state != DeliveryState.DROPPED,
+        )
     )
-    for contact_id, state in session.exec(
-        query.where(DeliveryNotice.notice_id == notice.id, Delivery.letter == letters.NOTICE)
-    ):
-        found[contact_id] = found.get(contact_id, False) or state in states
-    return found.values()
+    for contact_id, delivery in session.exec(query):
+        mails[contact_id].append(delivery)
+    acted = _acted_by_contact(session, notice, rule)
+    mandatory = _mandatory_contacts(session, notice, rule)
+    standings = []
+    for contact_id, carried in mails.items():
+        taken = [mail.accepted_at for mail in carried if mail.state is DeliveryState.ACCEPTED and mail.accepted_at]
+        first = min(taken if rule.receipt is ReceiptPolicy.DEEMED else acted.get(contact_id, []), default=None)
+        standings.append(
+            ContactStanding(
+                mandatory=mandatory is None or contact_id in mandatory,
+                received_on=_day_received(rule, first) if first else None,
+                hopeful=any(mail.state is not DeliveryState.REFUSED for mail in carried),
+            )
+        )
+    return standings
+
+
+def _mandatory_contacts(session: Session, notice: Notice, rule: Rule) -> set[UUID | None] | None:
+    """Return the contacts whose address serves a role that the contract names; None where it names none.
+
+    An address with several roles is written to once, as any of them.
+    """
+    if not rule.mandatory_roles:
+        return None
+    contacts = session.exec(select(Contact).where(Contact.client_id == notice.client_id)).all()
+    named = {one.email.casefold() for one in contacts if one.role in rule.mandatory_roles and one.left_at is None}
+    return {one.id for one in contacts if one.role in rule.mandatory_roles or one.email.casefold() in named}
+
+
+def _acted_by_contact(session: Session, notice: Notice, rule: Rule) -> Mapping[UUID | None, list[datetime]]:
+    """Return when each contact did what the contract takes for a receipt."""
+    acts = {ReceiptPolicy.ACKNOWLEDGED: _answered_by_contact, ReceiptPolicy.DISPLAY: _displayed_by_contact}
+    return acts[rule.receipt](session, notice) if rule.receipt in acts else {}
+
+
+def _displayed_by_contact(session: Session, notice: Notice) -> Mapping[UUID | None, list[datetime]]:
+    """The button is behind the link of any letter about the notice."""
+    grouped: defaultdict[UUID | None, list[datetime]] = defaultdict(list)
+    query = select(DeliveryNotice.contact_id, DeliveryNotice.displayed_at).where(
+        DeliveryNotice.notice_id == notice.id,
+        DeliveryNotice.edition == notice.edition,
+        col(DeliveryNotice.displayed_at).is_not(None),
+    )
+    for contact_id, displayed_at in session.exec(query):
+        grouped[contact_id] += [displayed_at] if displayed_at else []
+    return grouped
+
+
+def _day_received(rule: Rule, instant: datetime) -> date:
+    """A machine took a mail: the contract says on which day that counts.  A person acted: that day."""
+    return rule.received_on(instant) if rule.receipt is ReceiptPolicy.DEEMED else rule.day_of(instant)
+
+
+def _answered_by_contact(session: Session, notice: Notice) -> Mapping[UUID | None, list[datetime]]:
+    """What looks like a machine's is no contact's answer."""
+    grouped: defaultdict[UUID | None, list[datetime]] = defaultdict(list)
+    query = (
+        select(DeliveryNotice.contact_id, Answer.answered_at)
+        .join(Answer, col(Answer.delivery_id) == DeliveryNotice.delivery_id)
+        .where(DeliveryNotice.notice_id == notice.id, Answer.notice_id == notice.id, Answer.edition == notice.edition)
+        .where(col(Answer.machine_like).is_(False))
+    )
+    for contact_id, answered_at in session.exec(query):
+        grouped[contact_id].append(answered_at)
+    return grouped
+
+
+def _standings_on_paper(session: Session, notice: Notice) -> list[ContactStanding]:
+    """The latest letter of this edition counts: one that came back is followed by another."""
+    query = select(PaperLetter).where(PaperLetter.notice_id == notice.id, PaperLetter.edition == notice.edition)
+    latest = session.exec(query.order_by(col(PaperLetter.number).desc())).first()
+    if latest is None:
+        return []
+    hopeful = latest.state is not PaperState.RETURNED
+    return [ContactStanding(mandatory=True, received_on=latest.received_on, hopeful=hopeful)]
+
+
+def _locked(session: Session, notice_ids: Collection[UUID]) -> Sequence[tuple[Notice, Sealed]]:
+    query = (
+        select(Notice, Sealed)
+        .join(Sealed, col(Sealed.id) == Notice.sealed_id)
+        .where(col(Notice.id).in_(notice_ids))
+        .order_by(col(Notice.id))
+        .with_for_update(of=Notice, key_share=True)
+        .execution_options(populate_existing=True)
+    )
+    return session.exec(query).all()
 
 
 def _sealed(session: Session, notice: Notice) -> Sealed:

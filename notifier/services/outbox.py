@@ -16,9 +16,21 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from notifier.adapters.sending import Mail, Outcome, Verdict
-from notifier.models import Attempt, Client, Delivery, DeliveryNotice, EventKind, ItemKind, Notice, Provider
+from notifier.models import (
+    Announcement,
+    AnnouncementState,
+    Attempt,
+    Client,
+    Delivery,
+    DeliveryNotice,
+    EventKind,
+    ItemKind,
+    Notice,
+    Provider,
+)
 from notifier.rules.delivery_states import DeliveryState, DeliveryStep, next_delivery_state, retry_after
 from notifier.rules.links import UnknownKey
 from notifier.rules.moulds import MouldError
@@ -82,8 +94,12 @@ def claim(session: Session, desk: Desk, *, worker: str, limit: int, now: datetim
     )
     lease_until = database_now(session) + desk.mail_lease
     filler = letters.Filler(session, desk)
-    mails = []
-    for row in session.exec(due).all():
+    rows, mails = session.exec(due).all(), []
+    outdated = _outdated(session, rows)
+    for row in rows:
+        if row.id in outdated:
+            _drop(session, row, now=now)
+            continue
         row.state = next_delivery_state(row.state, DeliveryStep.CLAIM)
         row.attempt, row.claimed_by, row.lease_until = row.attempt + 1, worker, lease_until
         session.add(row)
@@ -199,6 +215,30 @@ def prove_arrival(session: Session, desk: Desk, delivery_id: UUID, *, by: str, e
     return True
 
 
+def returned(session: Session, desk: Desk, delivery_id: UUID, *, by: str, evidence: str, now: datetime) -> bool:
+    """Record that a mail came back after the relay had taken it: a receipt that was deemed of it falls away.
+
+    `evidence` is what it came back with, or a person's word; the same return twice has one effect.  Returns whether it
+    had one.
+    """
+    row = next(iter(_locked(session, [delivery_id])), None)
+    if row is None:
+        raise NoSuchDelivery
+    if row.state not in {DeliveryState.ACCEPTED, DeliveryState.UNKNOWN}:
+        return False
+    before = row.state
+    row.state, row.accepted_at = next_delivery_state(row.state, DeliveryStep.RETURN), None
+    row.last_reply = f"returned: {evidence}"
+    session.add(row)
+    facts = {"letter": row.letter, "was": before.value}
+    kind, announcement = EventKind.DELIVERY_RETURNED, row.announcement_id
+    events.record(session, kind, about=row.id, announcement=announcement, by=by, now=now, **facts)
+    items.close_items(session, ItemKind.UNKNOWN_DELIVERY, about=row.id, by=by, now=now, note="it came back")
+    _open_items(session, [row], now=now)
+    _follow_safely(session, desk, [row], now=now)
+    return True
+
+
 def repeat(
     session: Session, desk: Desk, delivery_id: UUID, *, address: str, notice_id: UUID, by: str, now: datetime
 ) -> Delivery:
@@ -257,6 +297,45 @@ def database_now(session: Session) -> datetime:
         return instant.astimezone(UTC)
     text: str = session.exec(select(sa.func.strftime("%Y-%m-%dT%H:%M:%f+00:00", "now"))).one()
     return datetime.fromisoformat(text)
+
+
+def _outdated(session: Session, rows: Sequence[Delivery]) -> set[UUID]:
+    """Return the mails that tell what has been corrected or withdrawn since: a worker held them then, and they came
+    back.
+    """
+    told = [row.id for row in rows if row.announcement_id and row.letter not in letters.OUTLASTING]
+    query = (
+        select(DeliveryNotice.delivery_id)
+        .join(Notice, col(Notice.id) == DeliveryNotice.notice_id)
+        .join(Announcement, col(Announcement.id) == Notice.announcement_id)
+        .where(col(DeliveryNotice.delivery_id).in_(told))
+        .where(
+            sa.or_(
+                col(DeliveryNotice.edition) < col(Notice.edition),
+                col(Announcement.state) == AnnouncementState.WITHDRAWN,
+            )
+        )
+    )
+    return {*session.exec(query), *session.exec(_for_nobody(told))} if told else set()
+
+
+def _for_nobody(delivery_ids: Sequence[UUID]) -> SelectOfScalar[UUID]:
+    """Select the mails that tell only clients for whom the change is not made."""
+    meant = sa.func.sum(sa.case((col(Notice.excluded_at).is_(None), 1), else_=0))
+    carried = select(DeliveryNotice.delivery_id).join(Notice, col(Notice.id) == DeliveryNotice.notice_id)
+    return (
+        carried.where(col(DeliveryNotice.delivery_id).in_(delivery_ids))
+        .group_by(col(DeliveryNotice.delivery_id))
+        .having(meant == 0)
+    )
+
+
+def _drop(session: Session, row: Delivery, *, now: datetime) -> None:
+    row.state = next_delivery_state(row.state, DeliveryStep.DROP)
+    session.add(row)
+    kind, announcement, facts = EventKind.DELIVERY_DROPPED, row.announcement_id, {"letter": row.letter}
+    events.record(session, kind, about=row.id, announcement=announcement, by=MACHINE, now=now, **facts)
+    doorbell.ring(session, doorbell.Bell.OUTBOX)  # it took a place in this round
 
 
 def _content(filler: letters.Filler, row: Delivery) -> bytes:
@@ -370,7 +449,7 @@ def _follow(session: Session, desk: Desk, rows: Sequence[Delivery], *, now: date
         notices.accepted(session, desk, told, now=now)
     refused = [row for row in rows if row.state is DeliveryState.REFUSED and row.letter == letters.NOTICE]
     if refused:
-        notices.failed(session, refused, now=now)
+        notices.failed(session, desk, refused, now=now)
 
 
 def _close_items(session: Session, rows: Sequence[Delivery], *, by: str, now: datetime) -> None:

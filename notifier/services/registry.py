@@ -53,10 +53,9 @@ class BadEntry(ValueError):
 
 
 def published(session: Session) -> Version | None:
-    """Return the version published last, live or not yet."""
-    return session.exec(
-        select(Version).where(col(Version.number).is_not(None)).order_by(col(Version.number).desc()).limit(1)
-    ).first()
+    """Return the version published last, live or not yet, of those that have not been withdrawn."""
+    kept = select(Version).where(col(Version.number).is_not(None), col(Version.withdrawn_at).is_(None))
+    return session.exec(kept.order_by(col(Version.number).desc()).limit(1)).first()
 
 
 def live(session: Session, at: datetime) -> Version | None:
@@ -65,6 +64,12 @@ def live(session: Session, at: datetime) -> Version | None:
     """
     query = select(Version).where(col(Version.live_at) <= at).order_by(col(Version.number).desc())
     return session.exec(query.limit(1)).first()
+
+
+def before(session: Session, version: Version) -> Version | None:
+    """Return the version that one builds on: the one numbered last before it, of those not withdrawn."""
+    earlier = select(Version).where(col(Version.number) < version.number, col(Version.withdrawn_at).is_(None))
+    return session.exec(earlier.order_by(col(Version.number).desc()).limit(1)).first()
 
 
 def get(session: Session, number: int) -> Version:
@@ -111,8 +116,10 @@ def open_draft(session: Session, *, by: str, now: datetime) -> Version:
     version, is_ours = _new_draft(session, by=by, now=now)
     if not is_ours:
         return version
-    # Who replaced whom back then is history, not a change of this draft.
-    base = [replace(entry, replaces="") for entry in entries(session, published(session))]
+    latest = published(session)
+    base = entries(session, latest)
+    if latest and latest.live_at:  # who replaced whom back then is history, not a change of this draft
+        base = [replace(entry, replaces="") for entry in base]
     return _fill(session, version, base, by=by, now=now)
 
 
@@ -204,7 +211,7 @@ def number_draft(
     if not changes(session, latest, found):
         raise NothingChanged
     found.draft = None
-    found.number = (latest.number or 0) + 1 if latest else 1
+    found.number = (session.exec(select(sa.func.max(Version.number))).one() or 0) + 1
     found.published_at, found.published_by, found.effective_at = now, by, effective_at
     session.add(found)
     events.record(session, EventKind.VERSION_PUBLISHED, about=found.id, by=by, now=now, version=found.number)

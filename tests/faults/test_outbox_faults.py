@@ -16,7 +16,7 @@ import sqlalchemy as sa
 import time_machine
 from sqlmodel import col, select
 
-from notifier.adapters.letters import LetterHead, LetterPress
+from notifier.adapters.letters import Attachment, LetterHead, LetterPress
 from notifier.adapters.sending import Held, Mail, Outcome, Sender
 from notifier.models import Attempt, Delivery, ItemKind, Notice
 from notifier.rules.delivery_states import DeliveryState
@@ -462,10 +462,18 @@ def test_an_answer_outlives_a_database_that_is_away_for_a_moment(runtime: Runtim
 class BrokenPress(LetterPress):
     """One whose letter about a later last day cannot be written."""
 
-    def mould(self, letter: str, language: str, context: Mapping[str, object], *, envelope: LetterHead) -> Mould:
+    def mould(
+        self,
+        letter: str,
+        language: str,
+        context: Mapping[str, object],
+        *,
+        envelope: LetterHead,
+        attachments: Sequence[Attachment] = (),
+    ) -> Mould:
         if letter == "later_last_day":
             raise MouldError("there is a hole in this letter that nothing fills")
-        return super().mould(letter, language, context, envelope=envelope)
+        return super().mould(letter, language, context, envelope=envelope, attachments=attachments)
 
 
 def test_what_could_not_follow_from_an_accepted_mail_follows_with_the_next_tick(

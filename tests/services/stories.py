@@ -10,19 +10,21 @@ from typing import Any
 from sqlmodel import Session, col, select
 
 from notifier.adapters.sending import Mail, Outcome, Verdict
-from notifier.models import Announcement, Client, Delivery, DeliveryNotice, Event, EventKind, Notice
-from notifier.services import items, outbox
+from notifier.models import Announcement, Client, Delivery, DeliveryNotice, Event, EventKind, Notice, OverrideKind
+from notifier.services import going_live, items, outbox, overrides, registry
 from notifier.services.desk import Desk
 from tests.factories import PACK
 
 RELAY = "relay.example:25"
 
 
-def with_pack(desk: Desk, name: str, **rule: Any) -> Desk:  # noqa: ANN401 - fields of any type
-    """Add a contract that says the same as the shipped one but for some fields of its rule."""
+def with_pack(desk: Desk, name: str, *, kind: str = "subprocessor", **rule: Any) -> Desk:  # noqa: ANN401 - fields of any type
+    """Add a contract that says the same as the shipped one but for some fields of one of its rules."""
     shipped = desk.packs[PACK]
-    changed = replace(shipped.rule_for("subprocessor"), **rule)
-    return replace(desk, packs={**desk.packs, name: replace(shipped, name=name, rules={"subprocessor": changed})})
+    changed = replace(shipped.rule_for(kind), **rule).as_json()
+    return replace(
+        desk, packs={**desk.packs, name: replace(shipped, name=name, written={**shipped.written, kind: changed})}
+    )
 
 
 def send_due(
@@ -73,6 +75,21 @@ def carried(session: Session, delivery: Delivery) -> set[str]:
         .join(DeliveryNotice, col(DeliveryNotice.notice_id) == Notice.id)
     )
     return set(session.exec(query.where(DeliveryNotice.delivery_id == delivery.id)))
+
+
+def breach(session: Session, desk: Desk, announcement: Announcement, *, now: datetime) -> Announcement:
+    """Let two persons record that the change was made before its time."""
+    why = {"en": "The old site burnt down.", "fr": "L’ancien site a brûlé."}
+    measures = {"en": "The data is encrypted.", "fr": "Les données sont chiffrées."}
+    kind = OverrideKind.BREACH
+    asked = overrides.ask(session, announcement.id, kind, reasons=why, measures=measures, by="user:ana", now=now)
+    return going_live.breach(session, desk, asked.id, by="user:bob", now=now)
+
+
+def the_draft(session: Session) -> int | None:
+    """Return the revision of the registry's draft, if there is one: a correction takes it when it is told to."""
+    draft = registry.draft(session)
+    return draft.revision if draft else None
 
 
 def kinds_of_items(session: Session, announcement: Announcement | None = None) -> list[str]:

@@ -13,16 +13,10 @@ from notifier.rules.gate import Hold
 from notifier.rules.notice_states import NoticeState
 from notifier.rules.periods import Period
 from notifier.rules.terms import BadPack
-from notifier.services import announcements, notices, registry
-from notifier.services.announcements import (
-    AlreadyLive,
-    EarlierNotLive,
-    EffectiveInPast,
-    EffectiveTooEarly,
-    GateClosed,
-    ReasonMissing,
-)
+from notifier.services import announcements, going_live, notices, previews, registry
+from notifier.services.announcements import EffectiveInPast, EffectiveTooEarly, ReasonMissing
 from notifier.services.desk import Desk
+from notifier.services.going_live import AlreadyLive, EarlierNotLive, GateClosed
 from notifier.services.provider import ProfileIncomplete
 from notifier.services.registry import DraftMoved, NoDraft, NothingChanged
 from tests.factories import (
@@ -36,7 +30,7 @@ from tests.factories import (
     make_provider,
     make_version,
 )
-from tests.services.stories import carried, deliveries, happened, kinds_of_items, notice_of, send_due, with_pack
+from tests.services.stories import breach, carried, deliveries, happened, kinds_of_items, notice_of, send_due, with_pack
 
 LAST_DAY = date(2026, 4, 3)  # presumed on Monday 2 March, two days of margin, 30 days
 A_DAY = timedelta(days=1)
@@ -187,7 +181,7 @@ def test_a_contact_who_has_left_is_not_told(session: Session, desk: Desk) -> Non
     assert [mail.address for mail in deliveries(session)] == ["dpo@c-001.example"]
 
 
-@pytest.mark.parametrize("client", [{"contacts": []}, {"email_accepted": False}, {"contacts": [{"role": "invoicing"}]}])
+@pytest.mark.parametrize("client", [{"contacts": []}, {"contacts": [{"role": "invoicing"}]}])
 def test_a_client_that_no_mail_may_reach_is_put_before_a_person(
     session: Session, desk: Desk, client: dict[str, object]
 ) -> None:
@@ -365,7 +359,7 @@ def test_the_preview_says_what_publishing_would_do(session: Session, desk: Desk)
     start_draft(session)
     before = rows(session)
 
-    seen = announcements.preview(session, desk, now=NOON)
+    seen = previews.preview(session, desk, now=NOON)
 
     assert [(change.kind, change.name) for change in seen.changes] == [("added", "Optexemple")]
     assert (len(seen.affected), seen.addresses, seen.earliest_effective_on) == (3, 1, date(2026, 4, 4))
@@ -377,7 +371,7 @@ def test_the_earliest_date_of_the_preview_would_do(session: Session, desk: Desk)
     make_provider(session)
     make_client(session)
     start_draft(session)
-    earliest = announcements.preview(session, desk, now=NOON).earliest_effective_on
+    earliest = previews.preview(session, desk, now=NOON).earliest_effective_on
     assert earliest is not None
 
     with pytest.raises(EffectiveTooEarly), session.begin_nested():
@@ -401,6 +395,24 @@ def test_a_change_never_takes_effect_before_the_clients_midnight_wherever_the_pr
     assert found.effective_at >= notice_of(session, client).object_until
 
 
+@pytest.mark.obligation("O5.3")
+def test_a_notice_states_the_guarantees_of_the_new_provider_and_the_edition_keeps_them(
+    session: Session, desk: Desk
+) -> None:
+    make_provider(session)
+    make_client(session)
+    start_draft(session)
+    facts = {"guarantees_en": "HDS certified until 2028.", "guarantees_fr": "Certifié HDS jusqu’en 2028."}
+
+    made = announcements.publish(
+        session, desk, effective_on=date(2026, 6, 1), reasons=REASONS, facts=facts, by="ana", now=NOON
+    )
+
+    (mail,) = send_due(session, desk, now=NOON)
+    assert "Guarantees of the new provider: HDS certified until 2028." in text_of(mail.content)
+    assert announcements.editions(session, made.id)[0].facts == facts
+
+
 # --- going live ------------------------------------------------------------------------------------------------------
 
 
@@ -418,7 +430,7 @@ def test_going_live_changes_the_list_in_force(session: Session, desk: Desk) -> N
     the_day = run_out(session, desk, announcement)
     before = registry.live(session, the_day)
 
-    announcements.go_live(session, announcement.id, by="ana", now=the_day)
+    going_live.go_live(session, desk, announcement.id, by="ana", now=the_day)
 
     after = registry.live(session, the_day)
     assert before is not None
@@ -438,7 +450,7 @@ def test_going_live_against_a_closed_gate_is_refused_with_what_holds_it(session:
     send_due(session, desk, now=NOON)
 
     with pytest.raises(GateClosed, match=r"the gate is closed \(unreached, period\)") as refused:
-        announcements.go_live(session, announcement.id, by="ana", now=NOON)
+        going_live.go_live(session, desk, announcement.id, by="ana", now=NOON)
 
     assert refused.value.gate.holds == (Hold.UNREACHED, Hold.PERIOD)
     assert announcement.live_at is None
@@ -454,7 +466,7 @@ def test_before_the_announced_day_an_open_gate_is_not_enough(session: Session, d
     notices.lapse_due(session, now=after_the_period)
 
     with pytest.raises(GateClosed, match="the announced day has not come"):
-        announcements.go_live(session, announcement.id, by="ana", now=after_the_period)
+        going_live.go_live(session, desk, announcement.id, by="ana", now=after_the_period)
 
 
 def test_a_breach_is_recorded_as_what_it_is(session: Session, desk: Desk) -> None:
@@ -462,13 +474,11 @@ def test_a_breach_is_recorded_as_what_it_is(session: Session, desk: Desk) -> Non
     make_client(session)
     announcement = make_announcement(session, desk)
 
-    announcements.go_live(
-        session, announcement.id, by="ana", now=NOON + A_DAY, breach_reason=" The old site burnt down. "
-    )
+    breach(session, desk, announcement, now=NOON + A_DAY)
 
-    (breach,) = happened(session, EventKind.ANNOUNCEMENT_BREACHED)
+    (recorded,) = happened(session, EventKind.ANNOUNCEMENT_BREACHED)
     assert (announcement.state, announcement.breach_reason) == ("live", "The old site burnt down.")
-    assert breach.data["holds"] == ["not_received", "period"]
+    assert recorded.data["holds"] == ["not_received", "period"]
     assert happened(session, EventKind.ANNOUNCEMENT_LIVE) == []
 
 
@@ -477,10 +487,10 @@ def test_going_live_happens_once(session: Session, desk: Desk) -> None:
     make_client(session)
     announcement = make_announcement(session, desk)
     the_day = run_out(session, desk, announcement)
-    announcements.go_live(session, announcement.id, by="ana", now=the_day)
+    going_live.go_live(session, desk, announcement.id, by="ana", now=the_day)
 
     with pytest.raises(AlreadyLive):
-        announcements.go_live(session, announcement.id, by="ana", now=the_day)
+        going_live.go_live(session, desk, announcement.id, by="ana", now=the_day)
 
     assert len(happened(session, EventKind.VERSION_LIVE)) == 2  # the first list, and this one
 
@@ -492,7 +502,7 @@ def test_what_is_announced_is_upcoming_until_it_is_live(session: Session, desk: 
     assert announcements.upcoming(session) == announcements.newest(session) == [announcement]
 
     the_day = run_out(session, desk, announcement)
-    announcements.go_live(session, announcement.id, by="ana", now=the_day)
+    going_live.go_live(session, desk, announcement.id, by="ana", now=the_day)
 
     assert (announcements.upcoming(session), announcements.newest(session)) == ([], [announcement])
 
@@ -513,15 +523,16 @@ def test_a_later_announcement_does_not_go_live_before_an_earlier_one(session: Se
     send_due(session, desk, now=an_hour_later)
     the_day = run_out(session, desk, later)
 
-    for breach_reason in ("", "The old site burnt down."):
-        with pytest.raises(EarlierNotLive, match=r"SP-2026-0002 was announced earlier and has not gone live"):
-            announcements.go_live(session, later.id, by="ana", now=the_day, breach_reason=breach_reason)
+    with pytest.raises(EarlierNotLive, match=r"SP-2026-0002 was announced earlier and has not gone live"):
+        going_live.go_live(session, desk, later.id, by="ana", now=the_day)
+    with pytest.raises(EarlierNotLive), session.begin_nested():
+        breach(session, desk, later, now=the_day)
     before = registry.live(session, the_day)
     assert before is not None
     assert (before.number, happened(session, EventKind.ANNOUNCEMENT_LIVE)) == (1, [])
 
     for announcement in (earlier, later):
-        announcements.go_live(session, announcement.id, by="ana", now=the_day)
+        going_live.go_live(session, desk, announcement.id, by="ana", now=the_day)
     after = registry.live(session, the_day)
     assert after is not None
     assert after.number == 3
@@ -545,7 +556,7 @@ def test_a_client_imported_after_publishing_is_untold_and_holds_the_gate_until_i
     board = notices.board(session, announcement.id, now=the_day)
     assert (board.untold, board.gate.holds, board.gate.opens_at) == ((globex,), (Hold.NOT_TOLD,), None)
     with pytest.raises(GateClosed, match="not_told"):
-        announcements.go_live(session, announcement.id, by="ana", now=the_day)
+        going_live.go_live(session, desk, announcement.id, by="ana", now=the_day)
 
     told = announcements.tell_latecomers(session, desk, announcement.id, by="ana", now=the_day)
     (mail,) = send_due(session, desk, now=the_day)
@@ -573,14 +584,14 @@ def test_when_the_latecomers_period_is_over_too_the_change_goes_live(session: Se
     assert end > announcement.effective_at
 
     with pytest.raises(GateClosed):
-        announcements.go_live(session, announcement.id, by="ana", now=end - timedelta(seconds=1))
+        going_live.go_live(session, desk, announcement.id, by="ana", now=end - timedelta(seconds=1))
     notices.lapse_due(session, now=end)
-    announcements.go_live(session, announcement.id, by="ana", now=end)
+    going_live.go_live(session, desk, announcement.id, by="ana", now=end)
 
     assert announcement.state == "live"
     make_client(session, "C-3")
     assert notices.board(session, announcement.id, now=end).untold == ()  # who signs now signs the new list
-    with pytest.raises(AlreadyLive):
+    with pytest.raises(announcements.NotPublished):
         announcements.tell_latecomers(session, desk, announcement.id, by="ana", now=end)
 
 

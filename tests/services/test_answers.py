@@ -3,19 +3,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from uuid import UUID, uuid4
 
 import pytest
 from sqlmodel import Session, col, select
 
 from notifier.adapters.sending import Verdict
-from notifier.models import Announcement, Answer, AnswerKind, Delivery, EventKind, Fetch, Item, Link
+from notifier.models import Announcement, AnnouncementKind, Answer, AnswerKind, Delivery, EventKind, Fetch, Item, Link
 from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.gate import Gate, Hold
 from notifier.rules.links import Keyring, digest
 from notifier.runtime import Runtime
-from notifier.services import answers, notices
+from notifier.services import announcements, answers, going_live, notices
 from notifier.services.answers import (
     LinkInvalid,
     NameMissing,
@@ -24,9 +24,10 @@ from notifier.services.answers import (
     NothingChosen,
     NotYours,
     ReasonsMissing,
+    TooLateToConsent,
 )
 from notifier.services.desk import Desk
-from tests.factories import NOON, make_announcement, make_client, make_provider
+from tests.factories import NOON, REASONS, make_announcement, make_client, make_provider
 from tests.services.stories import deliveries, happened, kinds_of_items, notice_of, send_due, token_for
 
 NEXT_DAY = NOON + timedelta(days=1)
@@ -520,3 +521,146 @@ def test_two_who_withdraw_at_once_withdraw_once(runtime: Runtime, sent: tuple[st
     assert two_at_once(runtime, click) == (reference, "")
     with runtime.reading() as session:
         assert len(happened(session, EventKind.ANSWER_CLOSED)) == 1
+
+
+# --- consent ---------------------------------------------------------------------------------------------------------
+
+PLACE = {"place": "Hall 2", "country": "BE", "what_en": "A hall.", "what_fr": "Une salle."}
+
+
+@dataclass(frozen=True)
+class Asked(Told):
+    """The same two contacts are asked to agree to a place abroad."""
+
+    def consent(self, address: str = CAMILLE, *, machine_like: bool = False, now: datetime = NEXT_DAY) -> str:
+        return answers.consent(
+            self.session, self.desk, self.token(address), self.notice_id, name="Camille Roy", machine_like=machine_like,
+            now=now,
+        )  # fmt: skip
+
+    def refuse(self, address: str = CAMILLE, *, machine_like: bool = False, now: datetime = NEXT_DAY) -> str:
+        return answers.refuse(
+            self.session, self.desk, self.token(address), self.notice_id, name="Camille Roy", machine_like=machine_like,
+            now=now,
+        )  # fmt: skip
+
+    def holds(self) -> tuple[Hold, ...]:
+        return self.gate().holds
+
+
+@pytest.fixture
+def asked(session: Session, desk: Desk) -> Asked:
+    make_provider(session)
+    client = make_client(session, contacts=[{"email": CAMILLE}, {"email": DOMINIQUE, "language": "fr"}])
+    announcement = announcements.draft(
+        session, kind=AnnouncementKind.LOCATION, aspect="storage", facts=PLACE, reasons=REASONS,
+        effective_on=date(2026, 6, 1), by="ana", now=NOON,
+    )  # fmt: skip
+    announcements.publish_draft(session, desk, announcement.id, by="ana", now=NOON)
+    send_due(session, desk, now=NOON)
+    return Asked(session, desk, announcement, notice_of(session, client).id)
+
+
+@pytest.mark.obligation("O4.2")
+def test_silence_is_a_refusal_however_long_it_lasts_and_a_late_yes_is_a_yes(asked: Asked) -> None:
+    end = notices.get(asked.session, asked.notice_id).object_until
+    notices.lapse_due(asked.session, now=end)
+    assert asked.holds() == (Hold.CONSENT,)
+
+    asked.consent(now=end)
+
+    (answer,) = asked.session.exec(select(Answer)).all()
+    assert answer.late
+    assert asked.holds() == ()
+
+
+@pytest.mark.obligation("O4.2")
+def test_a_consent_a_refusal_and_a_consent_take_each_others_place(asked: Asked) -> None:
+    first = asked.consent()
+    assert (asked.holds(), asked.status()) == ((), "consented")
+
+    asked.refuse()
+    assert (asked.holds(), asked.status()) == ((Hold.REFUSAL,), "refused")
+    assert kinds_of_items(asked.session) == ["refusal"]
+
+    again = asked.consent()
+    assert (asked.holds(), asked.status(), asked.standing()) == ((), "consented", ["consent"])
+    assert again != first
+    assert kinds_of_items(asked.session) == []
+    assert len(happened(asked.session, EventKind.ANSWER_CLOSED)) == 2
+
+
+def test_whoever_of_a_client_speaks_last_is_heard(asked: Asked) -> None:
+    asked.consent(CAMILLE)
+    asked.refuse(DOMINIQUE)
+
+    assert asked.holds() == (Hold.REFUSAL,)
+    asked.consent(CAMILLE)
+    assert asked.holds() == ()
+
+
+def test_a_consent_that_looks_like_a_machines_takes_no_refusals_place(asked: Asked) -> None:
+    asked.refuse()
+
+    asked.consent(machine_like=True)
+
+    assert asked.holds() == (Hold.REFUSAL,)
+    assert asked.standing() == ["refusal", "consent"]
+
+
+def test_a_person_who_agrees_after_something_that_looked_like_a_machine_is_heard(asked: Asked) -> None:
+    doubtful = asked.consent(machine_like=True)
+    assert asked.holds() == (Hold.CONSENT,)
+
+    assert asked.consent() != doubtful
+
+    assert (asked.holds(), asked.standing()) == ((), ["consent"])
+    assert kinds_of_items(asked.session) == []
+
+
+def test_a_person_who_agrees_again_after_a_doubtful_refusal_is_heard(asked: Asked) -> None:
+    asked.consent()
+    asked.refuse(machine_like=True)
+    assert asked.holds() == (Hold.REFUSAL,)  # whoever said it: nothing is done against a no
+
+    asked.consent()
+
+    assert asked.holds() == ()
+    assert asked.standing() == ["consent"]
+
+
+def test_a_doubtful_consent_that_was_refused_since_opens_nothing_when_it_is_reviewed(asked: Asked) -> None:
+    asked.consent(machine_like=True)
+    (doubtful,) = asked.session.exec(select(Answer)).all()
+    asked.refuse()
+
+    answers.review(asked.session, doubtful.id, note="It was Ms Roy.", by="user:1", now=NEXT_DAY)
+
+    assert asked.holds() == (Hold.REFUSAL,)
+
+
+def test_what_has_been_made_can_neither_be_agreed_to_nor_refused(asked: Asked) -> None:
+    asked.consent()
+    end = asked.announcement.effective_at
+    going_live.go_live(asked.session, asked.desk, asked.announcement.id, by="ana", now=end)
+
+    with pytest.raises(TooLateToConsent):
+        asked.refuse(now=end)
+    with pytest.raises(TooLateToConsent):
+        asked.consent(DOMINIQUE, now=end)
+
+
+def test_an_unread_reply_holds_the_gate_of_a_client_that_agreed(asked: Asked) -> None:
+    asked.consent()
+    answers.record_reply(asked.session, asked.notice_id, text="But not before June!", by="user:1", now=NEXT_DAY)
+    answers.record_reply(asked.session, asked.notice_id, text="I mean it.", by="user:1", now=NEXT_DAY)
+    assert asked.holds() == (Hold.REPLY,)
+
+    (item,) = asked.session.exec(select(Item)).all()
+    assert item.note == "But not before June!\n\nI mean it."
+    with pytest.raises(NoteMissing):
+        answers.read_reply(asked.session, asked.notice_id, note=" ", by="user:1", now=NEXT_DAY)
+    answers.read_reply(asked.session, asked.notice_id, note="June it is.", by="user:1", now=NEXT_DAY)
+
+    assert asked.holds() == ()
+    assert kinds_of_items(asked.session) == []

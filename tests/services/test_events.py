@@ -8,8 +8,8 @@ from uuid import uuid4
 from sqlmodel import Session, select
 
 from notifier.adapters.sending import Verdict
-from notifier.models import Endpoint, Event, EventKind, WebhookDelivery
-from notifier.services import announcements, answers, doorbell, events, notices, outbox, users
+from notifier.models import Endpoint, Event, EventKind, OverrideKind, WebhookDelivery
+from notifier.services import answers, doorbell, events, going_live, notices, outbox, overrides, users
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
 from tests.factories import NOON, make_announcement, make_client, make_provider, make_user
@@ -103,7 +103,16 @@ def test_a_whole_story_leaves_no_name_no_address_and_no_persons_words_in_the_log
     refused, elsewhere = deliveries(session)[1], "zelie@acme.example"
     outbox.repeat(session, desk, refused.id, address=elsewhere, notice_id=notice_id, by="u", now=LATER)
     send_due(session, desk, now=LATER)
-    announcements.go_live(session, announcement.id, by=f"user:{ana.id}", now=LATER, breach_reason="Ana: it burnt down.")
+    asked = overrides.ask(
+        session,
+        announcement.id,
+        OverrideKind.BREACH,
+        reasons={"en": "Ana: it burnt down.", "fr": "Ana : il a brûlé."},
+        measures={"en": "Zélie keeps the keys.", "fr": "Zélie garde les clés."},
+        by=f"user:{ana.id}",
+        now=LATER,
+    )
+    going_live.breach(session, desk, asked.id, by="user:bob", now=LATER)
 
     said = [json.dumps(event.data, ensure_ascii=False) for event in session.exec(select(Event))]
     posted = session.exec(select(WebhookDelivery.body)).all()

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -14,11 +14,34 @@ from uuid import UUID
 import pytest
 from sqlmodel import Session, select
 
-from notifier.adapters.sending import Verdict
-from notifier.models import Announcement, Delivery, EventKind, Fetch, ItemKind, MouldRow, Role
+from notifier.adapters.sending import Outcome, Verdict
+from notifier.models import (
+    Announcement,
+    AnnouncementKind,
+    Delivery,
+    EventKind,
+    Fetch,
+    ItemKind,
+    MouldRow,
+    OverrideKind,
+    Role,
+)
 from notifier.rules.delivery_states import DeliveryState
 from notifier.runtime import Runtime
-from notifier.services import announcements, answers, items, notices, registry, users
+from notifier.services import (
+    announcements,
+    answers,
+    corrections,
+    going_live,
+    items,
+    notices,
+    outbox,
+    overrides,
+    registry,
+    users,
+)
+from notifier.services.going_live import GateClosed
+from notifier.services.overrides import NoSuchOverride
 from notifier.services.registry import DraftMoved
 from notifier.services.users import LastAdministrator
 from tests.factories import (
@@ -298,6 +321,228 @@ def test_two_who_tell_the_latecomers_at_once_tell_them_once(postgresql: Runtime)
         return announcements.tell_latecomers(session, postgresql.desk, announcement.id, by="user:1", now=NOON + A_DAY)
 
     assert overlapping(postgresql, tell_them, tell_them) == (1, 0)
+
+
+# --- what only one may do --------------------------------------------------------------------------------------------
+
+
+BOTH = {"en": "A reason.", "fr": "Un motif."}
+
+
+@pytest.fixture
+def announced(postgresql: Runtime) -> UUID:
+    """Two clients are told of a change that can be made client by client."""
+    with postgresql.transaction() as session:
+        make_provider(session)
+        for key in ("C-1", "C-2"):
+            make_client(session, key)
+        announcement = make_announcement(session, postgresql.desk)
+        announcement.per_client = True
+        send_due(session, postgresql.desk, now=NOON)
+        return announcement.id
+
+
+def the_day(runtime: Runtime, announcement_id: UUID) -> datetime:
+    with runtime.reading() as session:
+        return announcements.get(session, announcement_id).effective_at
+
+
+def notice_ids(runtime: Runtime, announcement_id: UUID) -> list[UUID]:
+    with runtime.reading() as session:
+        return [row.notice.id for row in notices.board(session, announcement_id, now=NOON).rows]
+
+
+def object_for(runtime: Runtime, notice_id: UUID, address: str) -> Callable[[Session], str]:
+    def act(session: Session) -> str:
+        token = token_for(session, runtime.desk, address)
+        return answers.object_to(session, runtime.desk, token, notice_id, name="Zoé", reasons="No.", now=NOON)
+
+    return act
+
+
+def correct(runtime: Runtime, announcement_id: UUID) -> Callable[[Session], Announcement]:
+    """Another town, and so another version: what the announcement refers to changes."""
+
+    def act(session: Session) -> Announcement:
+        registry.amend_entry(session, "optexemple", {"town": "Lyon"}, by="ana", now=NOON + A_DAY)
+        return corrections.correct(
+            session, runtime.desk, announcement_id, effective_on=date(2026, 7, 1), why="Town.", by="ana",
+            now=NOON + A_DAY,
+        )  # fmt: skip
+
+    return act
+
+
+def interleaved(
+    runtime: Runtime,
+    begin: Callable[[Session], object],
+    other: Callable[[Session], Second],
+    finish: Callable[[Session], object],
+) -> Second | BaseException:
+    """Let another begin in the midst of what one does; returns what became of the other."""
+
+    def act() -> Second:
+        with runtime.transaction() as session:
+            return other(session)
+
+    with ThreadPoolExecutor(1) as pool:
+        with runtime.transaction() as session:
+            begin(session)
+            running = pool.submit(act)
+            wait_for([running], timeout=BEFORE_THE_COMMIT)
+            finish(session)
+        return running.exception(timeout=30) or running.result()
+
+
+def test_of_two_who_confirm_one_breach_at_once_one_does(postgresql: Runtime, announced: UUID) -> None:
+    with postgresql.transaction() as session:
+        kind = OverrideKind.BREACH
+        asked = overrides.ask(session, announced, kind, reasons=BOTH, measures=BOTH, by="user:ana", now=NOON).id
+
+    def confirm(by: str) -> Callable[[Session], Announcement]:
+        return lambda session: going_live.breach(session, postgresql.desk, asked, by=by, now=NOON + A_DAY)
+
+    _, refused = overlapping(postgresql, confirm("user:bob"), confirm("user:eve"))
+
+    assert isinstance(refused, NoSuchOverride)
+    with postgresql.reading() as session:
+        assert len(happened(session, EventKind.ANNOUNCEMENT_BREACHED)) == 1
+        assert len(deliveries(session, "breach")) == 2
+
+
+def test_an_objection_that_is_just_being_recorded_keeps_the_change_from_going_live(
+    postgresql: Runtime, announced: UUID
+) -> None:
+    first, second = notice_ids(postgresql, announced)
+    now = the_day(postgresql, announced)
+
+    _, refused = overlapping(
+        postgresql,
+        object_for(postgresql, first, "dpo@c-1.example"),
+        lambda session: going_live.go_live(
+            session, postgresql.desk, announced, notice_ids=[first, second], by="ana", now=now
+        ),
+    )
+
+    assert isinstance(refused, GateClosed)
+
+
+@pytest.mark.parametrize("exclusion_first", [True, False])
+def test_a_client_that_is_being_excluded_and_made_live_at_once_is_one_of_both(
+    postgresql: Runtime, announced: UUID, *, exclusion_first: bool
+) -> None:
+    first, _ = notice_ids(postgresql, announced)
+    now = the_day(postgresql, announced)
+
+    def exclude(session: Session) -> None:
+        going_live.exclude(session, first, why="It stays.", by="ana", now=now)
+
+    def go_live(session: Session) -> None:
+        going_live.go_live(session, postgresql.desk, announced, by="ana", now=now)
+
+    _, other = overlapping(postgresql, *((exclude, go_live) if exclusion_first else (go_live, exclude)))
+
+    assert other is None or isinstance(other, going_live.AlreadyLive | announcements.NotPublished)
+    with postgresql.reading() as session:
+        notice = notices.get(session, first)
+        assert (notice.excluded_at is None) != (notice.live_at is None)
+        assert announcements.get(session, announced).state == "live"
+
+
+def test_an_exclusion_in_the_midst_of_an_answer_waits_for_it(postgresql: Runtime, announced: UUID) -> None:
+    first, _ = notice_ids(postgresql, announced)
+
+    trouble = interleaved(
+        postgresql,
+        lambda session: notices.get(session, first, lock=True),
+        lambda session: going_live.exclude(session, first, why="It stays.", by="ana", now=NOON),
+        object_for(postgresql, first, "dpo@c-1.example"),
+    )
+
+    assert trouble is None
+    with postgresql.reading() as session:
+        assert notices.row(session, first, now=NOON).status == "excluded"
+
+
+def test_a_correction_in_the_midst_of_an_answer_waits_for_it_and_keeps_it(postgresql: Runtime, announced: UUID) -> None:
+    first, _ = notice_ids(postgresql, announced)
+
+    corrected = interleaved(
+        postgresql,
+        lambda session: notices.get(session, first, lock=True),
+        correct(postgresql, announced),
+        object_for(postgresql, first, "dpo@c-1.example"),
+    )
+
+    assert isinstance(corrected, Announcement)
+    with postgresql.reading() as session:
+        row = notices.row(session, first, now=NOON)
+        assert (row.status, row.notice.edition, row.answers[0].edition) == ("objected", 2, 1)
+
+
+@pytest.mark.parametrize("correction_first", [True, False])
+def test_a_correction_while_the_worker_settles_starts_no_clock_with_the_old_text(
+    postgresql: Runtime, *, correction_first: bool
+) -> None:
+    with postgresql.transaction() as session:
+        make_provider(session)
+        client = make_client(session)
+        announced = make_announcement(session, postgresql.desk).id
+    with postgresql.transaction() as session:
+        (mail,) = outbox.claim(session, postgresql.desk, worker="worker", limit=10, now=NOON)
+    with postgresql.transaction() as session:
+        outbox.hand_over(session, postgresql.desk, [mail.delivery_id], worker="worker")
+    outcome = Outcome(delivery_id=mail.delivery_id, verdict=Verdict.ACCEPTED, code=250, reply="", peer="relay", tls="")
+
+    def settle(session: Session) -> None:  # so late that a letter about a later last day is written too
+        outbox.settle(session, postgresql.desk, [outcome], worker="worker", now=NOON + 9 * A_DAY)
+
+    acts = (correct(postgresql, announced), settle)
+    _, other = overlapping(postgresql, *(acts if correction_first else reversed(acts)))
+
+    assert not isinstance(other, BaseException)
+    with postgresql.reading() as session:
+        notice = notice_of(session, client)
+        assert (notice.state, notice.edition, notice.received_on) == ("raised", 2, None)
+        assert [one.number for one in announcements.editions(session, announced)] == [1, 2]
+
+
+def test_a_consent_that_is_given_while_the_text_is_corrected_is_none_to_the_corrected_text(
+    postgresql: Runtime,
+) -> None:
+    facts = {"measure": "Keys", "before_en": "256", "before_fr": "256", "after_en": "128", "after_fr": "128"}
+    with postgresql.transaction() as session:
+        make_provider(session)
+        client = make_client(session)
+        draft = announcements.draft(
+            session, kind=AnnouncementKind.SECURITY, facts=facts, reasons=REASONS, effective_on=date(2026, 6, 1),
+            by="ana", now=NOON,
+        )  # fmt: skip
+        announcements.publish_draft(session, postgresql.desk, draft.id, by="ana", now=NOON)
+        send_due(session, postgresql.desk, now=NOON)
+        token, announced, notice_id = (
+            token_for(session, postgresql.desk, "dpo@c-001.example"),
+            draft.id,
+            notice_of(session, client).id,
+        )
+    weaker = {**facts, "after_en": "none", "after_fr": "aucune"}
+
+    def consent(session: Session) -> None:
+        """On a form that was opened before: nothing is recorded of it."""
+        with pytest.raises(answers.Corrected):
+            answers.consent(session, postgresql.desk, token, notice_id, name="Zoé", edition=1, now=NOON + A_DAY)
+
+    overlapping(
+        postgresql,
+        lambda session: corrections.correct(
+            session, postgresql.desk, announced, facts=weaker, why="None at all.", by="ana", now=NOON + A_DAY
+        ),
+        consent,
+    )
+
+    with postgresql.reading() as session:
+        row = notices.row(session, notice_id, now=NOON + 2 * A_DAY)
+        assert (row.gate.is_open, row.answers) == (False, ())
 
 
 # --- users -----------------------------------------------------------------------------------------------------------
