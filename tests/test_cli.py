@@ -173,3 +173,112 @@ def test_every_command_takes_the_data_folder_and_says_what_it_does() -> None:
     assert len(commands) > 30
     assert [one.name for one in commands if "data_dir" not in {option.name for option in one.params}] == []
     assert [one.name for one in commands if not one.help] == []
+
+
+# --- correcting ------------------------------------------------------------------------------------------------------
+
+MOVE = """kind = "location"
+aspect = "storage"
+effective_on = 2031-01-15
+[facts]
+place = "Anvers-Exemple"
+country = "BE"
+what_en = "A copy lies there."
+what_fr = "Une copie s’y trouve."
+[reasons]
+en = "More room."
+fr = "Plus de place."
+"""
+
+
+@pytest.fixture
+def moved(established: Notifier, tmp_path: Path) -> Notifier:
+    """A move of the hosting, published as LO-…-0001."""
+    written = tmp_path / "move.toml"
+    written.write_text(MOVE, encoding="utf-8")
+    assert established("announcements", "draft", str(written)).exit_code == 0
+    published = established("announcements", "publish", reference_of(established))
+    assert published.exit_code == 0, published.output
+    return established
+
+
+def reference_of(notifier: Notifier) -> str:
+    return notifier("announcements", "list").output.split()[0]
+
+
+def correct(notifier: Notifier, file: Path, toml: str, *words: str) -> Result:
+    file.write_text(toml, encoding="utf-8")
+    reference = reference_of(notifier)
+    return notifier("announcements", "correct", reference, "--why", "A slip.", "--from", str(file), *words)
+
+
+def test_what_a_correction_does_not_give_stays(moved: Notifier, tmp_path: Path) -> None:
+    file, reasons = tmp_path / "correction.toml", '[reasons]\nen = "Much more room."\nfr = "Bien plus de place."\n'
+
+    done = correct(moved, file, reasons)
+
+    assert done.exit_code == 0, done.output
+    assert "everybody is told anew" in done.output
+    assert "from 2031-01-15" in moved("announcements", "show", reference_of(moved)).output
+    day_alone = correct(moved, file, "effective_on = 2031-02-15\n")
+    assert day_alone.exit_code == 0, day_alone.output
+    assert "from 2031-02-15" in moved("announcements", "show", reference_of(moved)).output
+
+
+def test_a_wording_is_mended_by_what_is_written_alone(moved: Notifier, tmp_path: Path) -> None:
+    file, reasons = tmp_path / "wording.toml", '[reasons]\nen = "More space."\nfr = "Plus d’espace."\n'
+
+    done = correct(moved, file, reasons, "--wording")
+
+    assert done.exit_code == 0, done.output
+    assert "nobody is told anew" in done.output
+
+
+def test_a_name_is_no_matter_of_wording(moved: Notifier, tmp_path: Path) -> None:
+    facts = MOVE.partition("[facts]")[2].partition("[reasons]")[0].replace("Anvers", "Gand")
+
+    refused = correct(moved, tmp_path / "wording.toml", f"[facts]{facts}", "--wording")
+
+    assert "correct the announcement in substance" in one_line(refused)
+
+
+def test_a_draft_is_written_over_by_one_of_its_own_kind_alone(established: Notifier, tmp_path: Path) -> None:
+    file = tmp_path / "move.toml"
+    file.write_text(MOVE, encoding="utf-8")
+    established("announcements", "draft", str(file))
+    file.write_text(MOVE.replace('"location"', '"support"'), encoding="utf-8")
+
+    refused = established("announcements", "draft", str(file), "--over", reference_of(established))
+
+    assert "is of the kind location, and move.toml of support" in one_line(refused)
+
+
+def test_a_draft_needs_its_day(notifier: Notifier, tmp_path: Path) -> None:
+    file = tmp_path / "move.toml"
+    file.write_text(MOVE.replace("effective_on = 2031-01-15\n", ""), encoding="utf-8")
+
+    assert "write effective_on as a day" in one_line(notifier("announcements", "draft", str(file)))
+
+
+def test_a_correction_takes_the_registrys_draft_in_where_it_is_told_to(established: Notifier) -> None:
+    why = ("--reason-en", "The old one fails.", "--reason-fr", "L’ancien est défaillant.")
+    published = established("registry", "publish", "--effective", "2031-01-15", *why)
+    assert published.exit_code == 0, published.output
+    reference = published.output.split()[0]
+    correction = ("announcements", "correct", reference, "--why", "A slip.", "--take-draft")
+    without = established(*correction)
+    amended = established("registry", "draft", "amend", "optexemple", "--town", "Lyon")
+    assert amended.exit_code == 0, amended.output
+
+    done = established(*correction)
+
+    assert "there is no draft" in one_line(without)
+    assert done.exit_code == 0, done.output
+    assert "→ Lyon" in done.output
+    assert "is corrected (edition 2)" in done.output
+
+
+def test_only_a_change_of_the_registry_takes_its_draft_in(moved: Notifier) -> None:
+    refused = moved("announcements", "correct", reference_of(moved), "--why", "A slip.", "--take-draft")
+
+    assert "is no change of the registry" in one_line(refused)
