@@ -39,12 +39,25 @@ from notifier import runtime as wiring
 from notifier import settings
 from notifier.adapters import dates
 from notifier.adapters.countries import country_name
-from notifier.models import Provider
+from notifier.models import Announcement, Provider
 from notifier.rules.notice_states import IllegalNoticeStep
-from notifier.rules.terms import BadPack
+from notifier.rules.terms import BadPack, PeriodBlank
 from notifier.rules.wording import period_in_words
 from notifier.runtime import Runtime
-from notifier.services import announcements, answers, notices, outbox, provider, registry, users, webhooks
+from notifier.services import (
+    announcements,
+    answers,
+    clients,
+    going_live,
+    notices,
+    outbox,
+    overrides,
+    paper,
+    provider,
+    registry,
+    users,
+    webhooks,
+)
 from notifier.web import auth, current, mailbox, portal, public, staff, words
 from notifier.web.redaction import Redaction
 
@@ -67,7 +80,14 @@ ERRORS: Mapping[type[Exception], tuple[HTTPStatus, Any]] = MappingProxyType(
         answers.NotYours: (HTTPStatus.NOT_FOUND, later("This link does not open that page.")),
         answers.NoSuchAnswer: (HTTPStatus.NOT_FOUND, later("There is no such answer.")),
         announcements.NoSuchAnnouncement: (HTTPStatus.NOT_FOUND, later("There is no such announcement.")),
+        overrides.NoSuchOverride: (
+            HTTPStatus.NOT_FOUND,
+            later("There is nothing to decide: it has been decided, or was never asked."),
+        ),
+        clients.NoSuchClient: (HTTPStatus.NOT_FOUND, later("There is no such client.")),
         notices.NoSuchNotice: (HTTPStatus.NOT_FOUND, later("There is no such notice.")),
+        paper.NoSuchLetter: (HTTPStatus.NOT_FOUND, later("There is no such letter.")),
+        paper.NoSuchBatch: (HTTPStatus.NOT_FOUND, later("There is no such file of letters.")),
         outbox.NoSuchDelivery: (HTTPStatus.NOT_FOUND, later("There is no such delivery.")),
         registry.NoSuchVersion: (HTTPStatus.NOT_FOUND, later("The registry has no such version.")),
         registry.NoSuchEntry: (HTTPStatus.NOT_FOUND, later("The draft has no such entry.")),
@@ -86,7 +106,25 @@ ERRORS: Mapping[type[Exception], tuple[HTTPStatus, Any]] = MappingProxyType(
             HTTPStatus.CONFLICT,
             later("The registry does not take this as it stands now. Look at it again, then prepare a draft."),
         ),
-        announcements.AlreadyLive: (HTTPStatus.CONFLICT, later("This announcement has gone live already.")),
+        going_live.AlreadyLive: (HTTPStatus.CONFLICT, later("This announcement has gone live already.")),
+        announcements.NotADraft: (
+            HTTPStatus.CONFLICT,
+            later("This announcement has been published, or its draft thrown away: it is no draft any more."),
+        ),
+        announcements.NotPublished: (
+            HTTPStatus.CONFLICT,
+            later("This announcement is not under way: it is a draft, has gone live, or has been withdrawn."),
+        ),
+        going_live.NotPerClient: (
+            HTTPStatus.CONFLICT,
+            later("This change cannot be made for one client and not for another."),
+        ),
+        overrides.NotOverridable: (
+            HTTPStatus.CONFLICT,
+            later(
+                "There is nothing to decide here: the announcement has been published, has gone live, or was withdrawn."
+            ),
+        ),
         outbox.NotRepeatable: (
             HTTPStatus.CONFLICT,
             later("Only a mail that was refused, or whose arrival is unknown, is sent again. Look at its page again."),
@@ -105,9 +143,19 @@ ERRORS: Mapping[type[Exception], tuple[HTTPStatus, Any]] = MappingProxyType(
                 "The provider’s profile is incomplete. Nothing can be sent before an administrator has filled it in."
             ),
         ),
+        PeriodBlank: (
+            HTTPStatus.CONFLICT,
+            later(
+                "A contract pack leaves this period blank. Write it in the terms of each client under it: the list of "
+                "clients says whose is missing."
+            ),
+        ),
         BadPack: (
             HTTPStatus.INTERNAL_SERVER_ERROR,
-            later("A contract pack that clients are under is missing. Put it back into the folder of contracts."),
+            later(
+                "A contract pack that clients are under is missing, or says nothing of this kind of announcement. Mend "
+                "it in the folder of contracts."
+            ),
         ),
         CSRFError: (
             HTTPStatus.BAD_REQUEST,
@@ -219,7 +267,7 @@ def _render(app: Flask, runtime: Runtime) -> None:
     app.add_template_filter(words.word, "word")
     app.add_template_filter(words.steps_in_words, "steps_in_words")
     app.add_template_filter(period_in_words, "period_in_words")
-    app.add_template_filter(words.gist, "gist")
+    app.add_template_filter(_gist, "gist")
     app.context_processor(_shared)
 
 
@@ -267,6 +315,10 @@ def _end_of_day(day: date, zone: str = "") -> Markup:
 
 def _time(machine: str, words: str) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(machine, words)
+
+
+def _gist(announcement: Announcement) -> str:
+    return words.gist(announcement, current.language())
 
 
 def _country(code: str) -> str:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from flask import request
 
+from notifier.rules.kinds import LANGUAGES
+
 LONGEST_TEXT = 20_000
+YEARS = range(1900, 3000)
 
 
 class Form:
@@ -51,11 +55,26 @@ class Form:
         self.problems.setdefault(name, sentence)
 
     def day(self, name: str) -> date | None:
-        """Return a date field; nothing for one that is empty or no date."""
+        """Return a date field; nothing for one that is empty, no date, or a year that nobody means."""
         try:
-            return date.fromisoformat(self[name].strip())
+            day = date.fromisoformat(self[name].strip())
         except ValueError:
             return None
+        return day if day.year in YEARS else None
+
+    def instant(self, name: str, zone: str) -> datetime | None:
+        """Return a field of a day and a time of the zone's clocks, in UTC; nothing for one that is empty or neither."""
+        try:
+            local = datetime.fromisoformat(self[name].strip())
+        except ValueError:
+            return None
+        if local.year not in YEARS:
+            return None
+        return (local if local.tzinfo else local.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
+
+    def both(self, name: str) -> dict[str, str]:
+        """Return what was written in each language of the letters."""
+        return {one: self[f"{name}_{one}"] for one in LANGUAGES}
 
     def number(self, name: str) -> int | None:
         text = self[name].strip()

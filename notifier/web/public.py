@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 import sqlalchemy as sa
 from flask import Blueprint, Response, redirect, render_template, url_for
@@ -10,11 +11,21 @@ from flask.typing import ResponseReturnValue
 
 from notifier import runtime as wiring
 from notifier.adapters.lists import write_register
+from notifier.models import Announcement, AnnouncementKind
 from notifier.rules.periods import local_day, zone
 from notifier.services import announcements, letters, registry
 from notifier.web.current import language, now, reading, runtime, timezone
 
 BYTE_ORDER_MARK = "\ufeff"  # without it, spreadsheets take the accents for something else
+# What everybody may know of before it is so; the rest is between the provider and its clients.
+SHOWN = frozenset(
+    {
+        AnnouncementKind.SUBPROCESSOR,
+        AnnouncementKind.EMERGENCY,
+        AnnouncementKind.LOCATION,
+        AnnouncementKind.SUPPORT,
+    }
+)
 HIDDEN = ("/notice/", "/sign-in", "/staff/", "/mailbox")
 
 pages = Blueprint("public", __name__)
@@ -30,17 +41,24 @@ def subprocessors() -> ResponseReturnValue:
     with reading() as session:
         in_force = registry.live(session, now())
         entries = registry.entries(session, in_force)
-        upcoming = [
-            (announcement.reference, announcement.effective_on, announcements.changes_of(announcement))
-            for announcement in announcements.upcoming(session)
-        ]
+        upcoming = [_told(one) for one in announcements.upcoming(session) if one.kind in SHOWN]
         since = in_force and in_force.live_at and local_day(in_force.live_at, zone(timezone()))
-    told = [
-        (reference, day, [letters.describe(change, language()) for change in changes])
-        for reference, day, changes in upcoming
-    ]
     labels = list(letters.LABELS[language()].values())
-    return render_template("web/public/subprocessors.html", entries=entries, since=since, upcoming=told, labels=labels)
+    return render_template(
+        "web/public/subprocessors.html", entries=entries, since=since, upcoming=upcoming, labels=labels
+    )
+
+
+def _told(announcement: Announcement) -> dict[str, Any]:
+    """Return an announced change in words: of the registry its changes, of another kind what was written of it."""
+    of_the_registry = bool(announcement.changes)
+    return {
+        "reference": announcement.reference,
+        "day": announcement.effective_on,
+        "changes": [letters.describe(change, language()) for change in announcements.changes_of(announcement)],
+        "title": "" if of_the_registry else letters.title(announcement, language()),
+        "facts": [] if of_the_registry else letters.facts_of(announcement, language()),
+    }
 
 
 @pages.get("/subprocessors.csv")

@@ -15,7 +15,20 @@ from flask_babel import lazy_gettext as later
 
 from notifier.models import EventKind
 from notifier.services import announcements, clients, events, items, notices, provider, registry
-from notifier.web import staff_announcements, staff_clients, staff_items, staff_registry, staff_users, staff_webhooks
+from notifier.web import (
+    staff_announcements,
+    staff_clients,
+    staff_corrections,
+    staff_decisions,
+    staff_drafts,
+    staff_items,
+    staff_notices,
+    staff_own_lists,
+    staff_paper,
+    staff_registry,
+    staff_users,
+    staff_webhooks,
+)
 from notifier.web.current import by, desk, needs, now, profile, reading, transaction
 from notifier.web.forms import Form, as_uuid
 
@@ -28,7 +41,13 @@ ALL = (
     pages,
     staff_registry.pages,
     staff_announcements.pages,
+    staff_drafts.pages,
+    staff_corrections.pages,
+    staff_decisions.pages,
+    staff_notices.pages,
     staff_clients.pages,
+    staff_own_lists.pages,
+    staff_paper.pages,
     staff_items.pages,
     staff_webhooks.pages,
     staff_users.pages,

@@ -1,41 +1,45 @@
-"""Announcements: publishing, the board of one, and each client's time-line with what a person may do there."""
+"""Announcements: publishing the registry's draft, the board of one announcement, and what its gate lets a person do."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, flash, redirect, render_template, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
-from sqlmodel import Session, col, select
+from sqlmodel import Session
 
-from notifier.adapters import dates
-from notifier.adapters.lists import is_address
-from notifier.models import Announcement, AnnouncementState, Fetch, ItemKind, Sealed
+from notifier.models import Announcement, AnnouncementState, AnswerKind, Edition, OverrideKind
 from notifier.rules.delivery_states import DeliveryState
-from notifier.services import announcements, answers, events, items, letters, notices, outbox, registry
-from notifier.services.announcements import (
-    EarlierNotLive,
-    EffectiveInPast,
-    EffectiveTooEarly,
-    GateClosed,
-    ReasonMissing,
-)
-from notifier.services.notices import Board
-from notifier.web import staff_items
-from notifier.web.current import by, desk, language, needs, now, reading, transaction
-from notifier.web.forms import Form
-from notifier.web.staff_registry import preview_moved, preview_page
+from notifier.rules.gate import Waits
+from notifier.services import announcements, going_live, items, letters, notices, overrides, paper, registry
+from notifier.services.notices import Board, Row
+from notifier.web import refusals, staff_items
+from notifier.web.current import by, desk, language, needs, now, reading, timezone, transaction
+from notifier.web.forms import Form, as_uuid
+from notifier.web.refusals import NAMED, REFUSED
+from notifier.web.staff_decisions import name_of
+from notifier.web.staff_drafts import cause_in, day_in, facts_in
+from notifier.web.staff_registry import kind_in, preview_moved, preview_page
 
 STOP_POLLING = 286  # what htmx takes for "this is the last one"
-NAMED = 5  # clients named in a sentence; the table names the rest
 
 pages = Blueprint("staff_announcements", __name__, url_prefix="/staff/announcements")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """What may be done about a closed gate, beside waiting: whom to exclude, and what waits to be settled."""
+
+    excludable: tuple[Row, ...]
+    to_settle: tuple[Row, ...]
 
 
 @pages.get("")
@@ -49,38 +53,33 @@ def listing() -> ResponseReturnValue:
 @pages.post("")
 @needs("publish")
 def publish() -> ResponseReturnValue:
+    """Publish the draft of the registry, as an ordinary change or as an emergency."""
     form = Form.posted()
-    effective_on = form.day("effective_on")
-    if effective_on is None:
-        form.refuse("effective_on", _("Write the day on which the change takes effect, such as 2027-01-15."))
+    kind = kind_in(form)
+    effective_on, cause = day_in(form), cause_in(form)
+    if effective_on is None or form.problems:
         return preview_page(form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    reasons = {"en": form["reasons_en"], "fr": form["reasons_fr"]}
     try:
         with transaction() as session:
             made = announcements.publish(
                 session,
                 desk(),
                 effective_on=effective_on,
-                reasons=reasons,
+                reasons=form.both("reasons"),
                 by=by(),
                 now=now(),
                 revision=form.number("revision"),
+                kind=kind,
+                facts=facts_in(form, kind),
+                per_client=form["per_client"] == "yes",
+                cause=cause,
             )
     except registry.DraftMoved:
         return preview_moved(form)
-    except ReasonMissing:
-        for tongue, text in reasons.items():
-            if not text.strip():
-                form.refuse(f"reasons_{tongue}", _("Say why the change is made: every letter gives its reason."))
-        return preview_page(form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    except EffectiveInPast:
-        form.refuse("effective_on", _("This day has passed. Write today’s date or a later one."))
-        return preview_page(form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    except EffectiveTooEarly as early:
-        form.refuse("effective_on", _too_early(early))
-        return preview_page(form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    except REFUSED as trouble:
+        return preview_page(form, status=refusals.explain(form, trouble))
     flash(_("Published. The notices are in the outbox and are being sent."), "good")
-    return redirect(_board_url(made.id), code=HTTPStatus.SEE_OTHER)
+    return _to_board(made.id)
 
 
 @pages.get("/<uuid:announcement_id>")
@@ -104,21 +103,32 @@ def progress(announcement_id: UUID) -> ResponseReturnValue:
 @pages.post("/<uuid:announcement_id>/live")
 @needs("publish")
 def go_live(announcement_id: UUID) -> ResponseReturnValue:
+    """Record that the change has been made: for all, or for the clients that are ticked."""
     form = Form.posted()
+    at = form.instant("at", timezone())
+    if form["at"].strip() and at is None:
+        form.refuse("at", _("Write a day and a time, such as 2027-01-15 14:30."))
+        return _board_page(announcement_id, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
+    chosen = _chosen()
     try:
         with transaction() as session:
-            announcements.go_live(session, announcement_id, by=by(), now=now(), breach_reason=form["breach_reason"])
-    except GateClosed:
-        form.refuse(
-            "breach_reason",
-            _("The gate is closed. Wait, settle what holds it, or write why: that is recorded as a breach."),
-        )
-        return _board_page(announcement_id, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    except EarlierNotLive as earlier:
-        form.refuse("", _("%(reference)s was announced earlier, and must go live first.", reference=earlier.reference))
-        return _board_page(announcement_id, form, status=HTTPStatus.CONFLICT)
-    flash(_("This announcement is live: the public list shows the new version."), "good")
-    return redirect(_board_url(announcement_id), code=HTTPStatus.SEE_OTHER)
+            made = going_live.go_live(
+                session,
+                desk(),
+                announcement_id,
+                by=by(),
+                now=now(),
+                at=at,
+                proof=form["proof"],
+                notice_ids=chosen or None,
+            )
+    except REFUSED as trouble:
+        return _board_page(announcement_id, form, status=refusals.explain(form, trouble))
+    if made.state is AnnouncementState.LIVE:
+        flash(_("Recorded: it is live for every client that it is made for."), "good")
+    else:
+        flash(_("Recorded: it is live for these clients. It waits for the others."), "good")
+    return _to_board(announcement_id)
 
 
 @pages.post("/<uuid:announcement_id>/latecomers")
@@ -128,143 +138,81 @@ def tell_latecomers(announcement_id: UUID) -> ResponseReturnValue:
     with transaction() as session:
         told = announcements.tell_latecomers(session, desk(), announcement_id, by=by(), now=now())
     flash(ngettext("%(num)d more client is told.", "%(num)d more clients are told.", told), "good")
-    return redirect(_board_url(announcement_id), code=HTTPStatus.SEE_OTHER)
+    return _to_board(announcement_id)
 
 
-@pages.get("/<uuid:announcement_id>/clients/<uuid:notice_id>")
-@needs("read")
-def client(announcement_id: UUID, notice_id: UUID) -> ResponseReturnValue:
-    return _client_page(announcement_id, notice_id, Form())
-
-
-@pages.post("/<uuid:announcement_id>/clients/<uuid:notice_id>/receipt")
-@needs("edit")
-def record_receipt(announcement_id: UUID, notice_id: UUID) -> ResponseReturnValue:
-    """Record that the client was told by other means."""
-    form = Form.posted()
-    received_on, how = form.day("received_on"), form["how"].strip()
-    if received_on is None:
-        form.refuse("received_on", _("Write the day on which the client was told, such as 2026-12-21."))
-    if not how:
-        form.refuse("how", _("Write how the client was told, such as “registered letter” and its number."))
-    if received_on is None or form.problems:
-        return _client_page(announcement_id, notice_id, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    try:
-        with transaction() as session:
-            notices.record_receipt(session, desk(), notice_id, received_on=received_on, how=how, by=by(), now=now())
-    except notices.ReceiptInFuture:
-        form.refuse("received_on", _("This day has not come yet. Write the day on which the client was told."))
-        return _client_page(announcement_id, notice_id, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    except notices.ReceiptTooEarly:
-        sentence = _("This day lies before the announcement. Write the day on which the client was told of it.")
-        form.refuse("received_on", sentence)
-        return _client_page(announcement_id, notice_id, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    return _done(announcement_id, notice_id, _("The receipt is recorded: the client’s period runs."))
-
-
-@pages.post("/<uuid:announcement_id>/clients/<uuid:notice_id>/answers/<uuid:answer_id>/settlement")
-@needs("edit")
-def settle(announcement_id: UUID, notice_id: UUID, answer_id: UUID) -> ResponseReturnValue:
-    """Close an objection or a termination with a note on what settled it."""
-    form = Form.posted()
-    try:
-        with transaction() as session:
-            answers.settle(session, answer_id, note=form["note"], by=by(), now=now())
-    except answers.NoteMissing:
-        form.refuse(f"note-{answer_id}", _("Write what settled it: the note is kept with the answer."))
-        return _client_page(announcement_id, notice_id, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    return _done(announcement_id, notice_id, _("Settled."))
-
-
-@pages.post("/<uuid:announcement_id>/clients/<uuid:notice_id>/answers/<uuid:answer_id>/review")
-@needs("edit")
-def review(announcement_id: UUID, notice_id: UUID, answer_id: UUID) -> ResponseReturnValue:
-    """Take note of an answer that looks like a machine's; the answer itself stands."""
-    with transaction() as session:
-        answers.review(session, answer_id, note=Form.posted()["note"], by=by(), now=now())
-    return _done(announcement_id, notice_id, _("Noted."))
-
-
-@pages.post("/<uuid:announcement_id>/clients/<uuid:notice_id>/deliveries/<uuid:delivery_id>/arrival")
-@needs("edit")
-def prove_arrival(announcement_id: UUID, notice_id: UUID, delivery_id: UUID) -> ResponseReturnValue:
-    """Count an unknown delivery as arrived, on evidence that a person gives."""
-    form = Form.posted()
-    evidence = form["evidence"].strip()
-    if not evidence:
-        form.refuse(
-            f"evidence-{delivery_id}", _("Write what shows that the mail arrived, such as a line of the relay’s log.")
-        )
-        return _client_page(announcement_id, notice_id, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    with transaction() as session:
-        outbox.prove_arrival(session, desk(), delivery_id, by=by(), evidence=evidence, now=now())
-    return _done(announcement_id, notice_id, _("The mail counts as arrived."))
-
-
-@pages.post("/<uuid:announcement_id>/clients/<uuid:notice_id>/deliveries/<uuid:delivery_id>/repeats")
-@needs("edit")
-def repeat(announcement_id: UUID, notice_id: UUID, delivery_id: UUID) -> ResponseReturnValue:
-    """Send a mail again, visibly, to the same address or to another one."""
-    form = Form.posted()
-    address = form["address"].strip()
-    if not is_address(address):
-        form.refuse(f"address-{delivery_id}", _("Write one e-mail address, such as dpo@company.example."))
-        return _client_page(announcement_id, notice_id, form, status=HTTPStatus.UNPROCESSABLE_ENTITY)
-    with transaction() as session:
-        outbox.repeat(session, desk(), delivery_id, address=address, notice_id=notice_id, by=by(), now=now())
-    return _done(announcement_id, notice_id, _("A new mail, marked as a repeat, is in the outbox."))
+def _chosen() -> list[UUID]:
+    """Return the notices of the clients that were ticked."""
+    ticked = [as_uuid(text) for text in request.form.getlist("clients")]
+    return [notice_id for notice_id in ticked if notice_id]
 
 
 def _board_page(announcement_id: UUID, form: Form, *, status: HTTPStatus = HTTPStatus.OK) -> ResponseReturnValue:
     with reading() as session:
         announcement = announcements.get(session, announcement_id)
+        if announcement.state is AnnouncementState.DRAFT:
+            return redirect(url_for("staff_drafts.preview", announcement_id=announcement_id))
         found = notices.board(session, announcement_id, now=now())
+        waiting = [row for row in found.rows if not row.notice.live_at and not row.notice.excluded_at]
+        has_begun = now() >= announcement.effective_at
         page = render_template(
             "web/staff/board.html",
             form=form,
             announcement=announcement,
             announcement_id=announcement_id,
             board=found,
+            live=sum(row.notice.live_at is not None for row in found.rows),
             trouble=_trouble(found),
-            is_live=announcement.state is AnnouncementState.LIVE,
-            may_go_live=found.gate.is_open and now() >= announcement.effective_at,
+            ready=[row for row in waiting if has_begun and row.gate.is_open] if announcement.per_client else [],
+            chosen=_chosen(),
+            may_go_live=_may_go_live(announcement, found, waiting, has_begun=has_begun),
+            opens_at=max(found.gate.opens_at, announcement.effective_at) if found.gate.opens_at else None,
+            choices=_choices(announcement, waiting),
+            waits_for_nobody=bool(found.rows) and all(row.waits is Waits.NOTHING for row in found.rows),
             changes=_changes(announcement),
+            facts=letters.facts_of(announcement, language()),
+            editions=_editions(session, announcement_id),
+            breach=overrides.confirmed(session, announcement_id, OverrideKind.BREACH),
+            breach_asked=overrides.open_for(session, announcement_id, OverrideKind.BREACH),
+            late=overrides.lateness(session, announcement),
+            live_by=name_of(session, announcement.live_by),
+            withdrawn_by=name_of(session, announcement.withdrawn_by),
+            cause_on=Form(announcement.cause).day("received_on"),
+            paper=paper.counts(session, announcement_id),
             open_items=staff_items.placed(session, items.open_items(session, announcement=announcement_id)),
         )
     return page, status
 
 
-def _client_page(
-    announcement_id: UUID, notice_id: UUID, form: Form, *, status: HTTPStatus = HTTPStatus.OK
-) -> ResponseReturnValue:
-    with reading() as session:
-        announcement = announcements.get(session, announcement_id)
-        row = notices.row(session, notice_id, now=now())
-        if row.notice.announcement_id != announcement.id:
-            raise notices.NoSuchNotice
-        told = [row.notice.id, *(delivery.id for delivery in row.deliveries)]
-        happened = [event for about in told for event in events.history(session, about=about)]
-        page = render_template(
-            "web/staff/client.html",
-            form=form,
-            announcement=announcement,
-            row=row,
-            sealed=session.get_one(Sealed, row.notice.sealed_id),
-            deliveries=[(one, outbox.attempts(session, one.id), _fetches(session, one.id)) for one in row.deliveries],
-            happened=sorted(happened, key=lambda event: event.id or 0),
-            to_review=_to_review(session, announcement_id),
-        )
-    return page, status
+def _may_go_live(announcement: Announcement, board: Board, waiting: Sequence[Row], *, has_begun: bool) -> bool:
+    """Say whether the gate is open for all, or for some where the change is made client by client."""
+    if announcement.state is not AnnouncementState.PUBLISHED or not has_begun:
+        return False
+    return board.gate.is_open or (announcement.per_client and any(row.gate.is_open for row in waiting))
 
 
-def _to_review(session: Session, announcement_id: UUID) -> set[UUID]:
-    """Return the answers that look like a machine's and that nobody has looked at."""
-    found = items.open_items(session, announcement=announcement_id)
-    return {item.about_id for item in found if item.kind is ItemKind.MACHINE_LIKE_ANSWER}
+def _choices(announcement: Announcement, waiting: Sequence[Row]) -> Choices:
+    held = [row for row in waiting if not row.gate.is_open]
+    spoken = {AnswerKind.OBJECTION, AnswerKind.TERMINATION, AnswerKind.REFUSAL}
+    return Choices(
+        excludable=tuple(held) if announcement.per_client else (),
+        to_settle=tuple(
+            row for row in held if any(answer.standing and answer.kind in spoken for answer in row.answers)
+        ),
+    )
 
 
-def _fetches(session: Session, delivery_id: UUID) -> Sequence[Fetch]:
-    return session.exec(select(Fetch).where(Fetch.delivery_id == delivery_id).order_by(col(Fetch.at))).all()
+def _editions(session: Session, announcement_id: UUID) -> list[tuple[Edition, str, str]]:
+    """Return each edition with what made it, and who."""
+    found = announcements.editions(session, announcement_id)
+    made = ["published"] + [_made(before, one) for before, one in pairwise(found)]
+    return [(one, what, name_of(session, one.made_by)) for one, what in zip(found, made, strict=False)]
+
+
+def _made(before: Edition, after: Edition) -> str:
+    if after.in_substance:
+        return "corrected"
+    return "respelt" if after.effective_on == before.effective_on else "postponed"
 
 
 def _changes(announcement: Announcement) -> list[dict[str, Any]]:
@@ -278,32 +226,5 @@ def _trouble(board: Board) -> list[tuple[str, int]]:
     return said.most_common(NAMED)
 
 
-def _too_early(early: EffectiveTooEarly) -> str:
-    named = ", ".join(
-        _(
-            "%(company)s (until %(day)s)",
-            company=one.client.company,
-            day=dates.plain_date(one.reckoning.last_day, language()),
-        )
-        for one in early.late[:NAMED]
-    )
-    more = len(early.late) - NAMED
-    if more > 0:
-        named += _(" and %(num)d more", num=more)
-    would_do = dates.long_date(early.earliest, language())
-    sentence: str = _(
-        "Too early: these clients may still object then: %(named)s. %(day)s or later would do.",
-        named=named,
-        day=would_do,
-    )
-    return sentence
-
-
-def _done(announcement_id: UUID, notice_id: UUID, sentence: str) -> ResponseReturnValue:
-    flash(sentence, "good")
-    there = url_for("staff_announcements.client", announcement_id=announcement_id, notice_id=notice_id)
-    return redirect(there, code=HTTPStatus.SEE_OTHER)
-
-
-def _board_url(announcement_id: UUID) -> str:
-    return url_for("staff_announcements.board", announcement_id=announcement_id)
+def _to_board(announcement_id: UUID) -> ResponseReturnValue:
+    return redirect(url_for(".board", announcement_id=announcement_id), code=HTTPStatus.SEE_OTHER)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, url_for
@@ -12,23 +13,42 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlmodel import Session, col, select
 
-from notifier.models import Answer, Client, Delivery, DeliveryNotice, Item, ItemKind, Notice
+from notifier.models import (
+    Announcement,
+    Answer,
+    Client,
+    Delivery,
+    DeliveryNotice,
+    Item,
+    ItemKind,
+    Notice,
+    Override,
+)
 from notifier.services import items, letters
 from notifier.web.current import by, needs, now, transaction
 from notifier.web.forms import Form, as_uuid
+
+# About a whole announcement, and no one client: where to settle it.
+OF_THE_WHOLE: Mapping[ItemKind, str] = MappingProxyType(
+    {
+        ItemKind.OVERRIDE_ASKED: "staff_announcements.board",  # once it is decided; before, the decision's own page
+        ItemKind.PAPER_TO_PRINT: "staff_paper.letters",
+        ItemKind.PROHIBITION_ENDED: "staff_drafts.preview",
+    }
+)
 
 pages = Blueprint("staff_items", __name__, url_prefix="/staff/items")
 
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """An open item, the companies it is about, and the address of the page on which it is settled.
+    """An open item, the companies or the announcement it is about, and the address of the page on which it is settled.
 
     Where nothing can be settled, it waits to be noted.
     """
 
     item: Item
-    companies: tuple[str, ...]
+    about: tuple[str, ...]  # companies, or the reference of an announcement
     address: str
     only_noted: bool
 
@@ -57,27 +77,39 @@ def placed(session: Session, found: Sequence[Item]) -> list[Placed]:
     for answer_id, notice_id in session.exec(select(Answer.id, Answer.notice_id).where(col(Answer.id).in_(about))):
         told[answer_id].append(notice_id)
     named = _companies(session, {notice_id for ids in told.values() for notice_id in ids})
+    references, decisions = _references(session, found), _decisions(session, about)
     other_mails = session.exec(
         select(Delivery.id).where(col(Delivery.id).in_(about), Delivery.letter != letters.NOTICE)
     ).all()
     return [
         Placed(
             item=item,
-            companies=tuple(named[one][1] for one in told[item.about_id] if one in named),
-            address=_page_of(item, [one for one in told[item.about_id] if one in named], named),
+            about=tuple(named[one][1] for one in told[item.about_id] if one in named)
+            or tuple(references[one] for one in (item.announcement_id,) if one and item.kind in OF_THE_WHOLE),
+            address=_page_of(item, [one for one in told[item.about_id] if one in named], named, decisions),
             only_noted=item.kind is ItemKind.ENDPOINT_FAILING or item.about_id in other_mails,
         )
         for item in found
     ]
 
 
-def _page_of(item: Item, notice_ids: Sequence[UUID], named: dict[UUID, tuple[UUID, str]]) -> str:
+def _page_of(
+    item: Item,
+    notice_ids: Sequence[UUID],
+    named: Mapping[UUID, tuple[UUID, str]],
+    decisions: Mapping[UUID, str],
+) -> str:
     if item.kind is ItemKind.ENDPOINT_FAILING:
         return url_for("staff_webhooks.listing")
+    if item.about_id in decisions:
+        kind = decisions[item.about_id]
+        return url_for("staff_decisions.decision", announcement_id=item.announcement_id, kind=kind)
+    if item.kind in OF_THE_WHOLE:
+        return url_for(OF_THE_WHOLE[item.kind], announcement_id=item.announcement_id)
     if not notice_ids:
         return url_for("staff.event_list", about=item.about_id)
     first = notice_ids[0]
-    return url_for("staff_announcements.client", announcement_id=named[first][0], notice_id=first)
+    return url_for("staff_notices.client", announcement_id=named[first][0], notice_id=first)
 
 
 def _companies(session: Session, notice_ids: set[UUID]) -> dict[UUID, tuple[UUID, str]]:
@@ -85,3 +117,15 @@ def _companies(session: Session, notice_ids: set[UUID]) -> dict[UUID, tuple[UUID
     query = select(Notice.id, Notice.announcement_id, Client.company).join(Client, col(Client.id) == Notice.client_id)
     found = session.exec(query.where(col(Notice.id).in_(notice_ids)))
     return {notice_id: (announcement_id, company) for notice_id, announcement_id, company in found}
+
+
+def _references(session: Session, found: Sequence[Item]) -> dict[UUID, str]:
+    ids = {item.announcement_id for item in found if item.announcement_id}
+    query = select(Announcement.id, Announcement.reference).where(col(Announcement.id).in_(ids))
+    return dict(session.exec(query).all())
+
+
+def _decisions(session: Session, about: Sequence[UUID]) -> dict[UUID, str]:
+    """Return the kind of each decision that is asked for."""
+    query = select(Override.id, Override.kind).where(col(Override.id).in_(about))
+    return dict(session.exec(query).all())

@@ -8,12 +8,19 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
+from sqlmodel import Session
 
 from notifier.adapters.lists import BadList, country_code, read_register
+from notifier.models import AnnouncementKind
+from notifier.rules.kinds import KINDS
+from notifier.rules.periods import local_day, zone
 from notifier.rules.registry_diff import Entry
-from notifier.services import announcements, letters, registry
-from notifier.web.current import by, desk, language, needs, now, reading, transaction
+from notifier.rules.terms import BadPack
+from notifier.services import letters, previews, registry
+from notifier.services.previews import Preview
+from notifier.web.current import by, desk, language, needs, now, reading, timezone, transaction
 from notifier.web.forms import Form, uploaded
+from notifier.web.staff_previews import under_terms
 
 FIELDS = ("name", "activity", "address", "postcode", "town", "country", "site_kind")
 SITE_KINDS = ("production", "backup", "interconnection", "dark_fibre")
@@ -41,7 +48,7 @@ def current() -> ResponseReturnValue:
 def version(number: int) -> ResponseReturnValue:
     with reading() as session:
         found = registry.get(session, number)
-        before = registry.get(session, number - 1) if number > 1 else None
+        before = registry.before(session, found)
         changes = [letters.describe(change, language()) for change in registry.changes(session, before, found)]
         entries = registry.entries(session, found)
         return render_template("web/staff/version.html", version=found, entries=entries, changes=changes)
@@ -161,7 +168,17 @@ def remove_entry(key: str) -> ResponseReturnValue:
 @pages.get("/draft/preview")
 @needs("read")
 def preview() -> ResponseReturnValue:
-    return preview_page(Form())
+    """With `kind`, of an emergency instead of an ordinary change."""
+    form = Form({"kind": request.args.get("kind", "")})
+    if kind_in(form) is AnnouncementKind.EMERGENCY:  # it begins at once for whoever agrees, and waits for the others
+        form = form.filled("per_client", "yes").filled("effective_on", local_day(now(), zone(timezone())).isoformat())
+    return preview_page(form)
+
+
+def kind_in(form: Form) -> AnnouncementKind:
+    """Return as what the draft is to be announced: an emergency, or an ordinary change."""
+    urgent = form["kind"] == AnnouncementKind.EMERGENCY.value
+    return AnnouncementKind.EMERGENCY if urgent else AnnouncementKind.SUBPROCESSOR
 
 
 def preview_page(form: Form, *, status: HTTPStatus = HTTPStatus.OK) -> ResponseReturnValue:
@@ -172,19 +189,31 @@ def preview_page(form: Form, *, status: HTTPStatus = HTTPStatus.OK) -> ResponseR
             raise registry.NoDraft
         if "revision" not in form:
             form = form.filled("revision", str(draft.revision))
-        found = announcements.preview(session, desk(), now=now())
-        if "effective_on" not in form and found.earliest_effective_on:
+        kind = kind_in(form)
+        found = _previewed(session, kind, form)
+        if found and "effective_on" not in form and found.earliest_effective_on:
             form = form.filled("effective_on", found.earliest_effective_on.isoformat())
-        packs = {one.owed.terms.pack: one for one in found.affected}
         page = render_template(
             "web/staff/preview.html",
             form=form,
             preview=found,
+            kind=kind,
+            fields=KINDS[kind].fields,
+            terms=under_terms(found, kind, None) if found else [],
             base=registry.published(session),
-            changes=[letters.describe(change, language()) for change in found.changes],
-            packs=[(desk().packs[name], one) for name, one in sorted(packs.items())],
+            changes=[letters.describe(change, language()) for change in registry.draft_changes(session)],
         )
     return page, status
+
+
+def _previewed(session: Session, kind: AnnouncementKind, form: Form) -> Preview | None:
+    """Return what publishing would do; nothing where a contract cannot be used and the form says so already."""
+    try:
+        return previews.preview(session, desk(), now=now(), kind=kind)
+    except BadPack:
+        if not form.problems:
+            raise
+        return None
 
 
 def preview_moved(form: Form) -> ResponseReturnValue:

@@ -9,10 +9,11 @@ from typing import Any
 from flask_babel import lazy_gettext as later
 
 from notifier.models import Announcement
+from notifier.rules.kinds import OF_THE_REGISTRY
 from notifier.rules.periods import Step
 from notifier.rules.registry_diff import ChangeKind
 from notifier.rules.wording import clauses
-from notifier.services import announcements
+from notifier.services import announcements, letter_words
 
 SIGNS = MappingProxyType(
     {
@@ -27,12 +28,16 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
     {
         "status": {
             "acknowledged": later("acknowledged"),
+            "consented": later("agreed"),
+            "confirmed": later("confirmed"),
             "objected": later("objected"),
+            "refused": later("refused to agree"),
             "terminated": later("terminated"),
             "silent": later("told, no answer"),
             "unreached": later("not reached"),
             "unknown": later("arrival unknown"),
             "sending": later("being sent"),
+            "excluded": later("excluded"),
         },
         "notice": {
             "raised": later("in the outbox"),
@@ -47,6 +52,7 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "accepted": later("accepted by the mail server"),
             "refused": later("refused by the mail server"),
             "unknown": later("unknown: the answer of the mail server was lost"),
+            "dropped": later("dropped: what it tells has been corrected or withdrawn"),
         },
         "verdict": {
             "accepted": later("accepted"),
@@ -55,19 +61,144 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "unknown": later("no answer"),
         },
         "hold": {
+            "refusal": later("a client refuses to agree"),
             "objection": later("an objection is open"),
             "termination": later("a termination is open"),
+            "consent": later("a client has not agreed"),
+            "reply": later("nobody has read what a client wrote"),
             "unreached": later("a client was not reached"),
             "unknown": later("a mail may or may not have arrived"),
             "not_received": later("a notice has not been received yet"),
             "period": later("a client may still object"),
             "not_told": later("a client under contract has not been told"),
         },
-        "announcement": {"published": later("announced"), "live": later("live")},
+        "announcement": {
+            "draft": later("draft"),
+            "published": later("announced"),
+            "live": later("live"),
+            "withdrawn": later("withdrawn"),
+        },
         "answer": {
             "acknowledgement": later("acknowledgement"),
             "objection": later("objection"),
             "termination": later("termination"),
+            "consent": later("agreement"),
+            "refusal": later("refusal"),
+            "confirmation": later("confirmation"),
+        },
+        "edition": {
+            "published": later("First published"),
+            "corrected": later("Corrected in substance: everybody was told anew, and every period began again"),
+            "postponed": later("Postponed: whoever was told has been told of the new day"),
+            "respelt": later("Wording mended: nobody was told anew"),
+        },
+        "override": {
+            "late": later("Telling it late"),
+            "breach": later("Going live against a closed gate"),
+        },
+        "kind": {
+            "subprocessor": later("Change of subprocessor"),
+            "emergency": later("Urgent change of subprocessor"),
+            "service": later("Service or maintenance"),
+            "location": later("Place of hosting or of access"),
+            "security": later("Lower level of security"),
+            "certification": later("Certification"),
+            "disclosure": later("Disclosure to an authority"),
+            "document": later("New edition of a document"),
+            "support": later("Change of support entity"),
+        },
+        "purpose": {
+            "subprocessor": later("A provider is added, replaced or removed, or what the list says of it changes."),
+            "emergency": later("A provider has failed and another one must take its place at once."),
+            "service": later("A new service, a change of one, or a maintenance."),
+            "location": later("Data is to be stored in another place, or reached from there."),
+            "security": later("A change that lowers the level of security."),
+            "certification": later("A certification, yours or a provider’s, is lost, suspended or renewed."),
+            "disclosure": later("An authority or a court asks for data."),
+            "document": later("A certificate, a statement of applicability or another annex has a new edition."),
+            "support": later("Another entity gives support and may see health data."),
+        },
+        "asked": {
+            "subprocessor": later(
+                "GDPR, article 28(2), and the contracts: each client is told beforehand and may object within its "
+                "period."
+            ),
+            "emergency": later(
+                "No contract shortens a period for an emergency: each client is asked to agree to an early start, and "
+                "whoever does not keeps its whole period."
+            ),
+            "service": later(
+                "The contracts ask for a notice some time before the day, a week for instance: it is counted back."
+            ),
+            "location": later(
+                "Most contracts ask for the client’s agreement, and silence is a refusal. Health data is stored within "
+                "the EEA alone (HDS, requirement 28)."
+            ),
+            "security": later("The contracts ask for the client’s agreement beforehand: silence is a refusal."),
+            "certification": later("It is told at once. A loss may let clients leave, or end the contract."),
+            "disclosure": later(
+                "Clients are told, or heard beforehand, unless that is prohibited: then it is held until the "
+                "prohibition ends."
+            ),
+            "document": later("It is told for information, and nothing waits for it."),
+            "support": later("The contracts treat it as a change of subprocessor unless they say otherwise."),
+        },
+        "aspect": {
+            "listing": later("correction of the list"),
+            "new": later("new service"),
+            "modified": later("modified service"),
+            "maintenance": later("maintenance"),
+            "storage": later("storage"),
+            "access": later("access from a place"),
+            "within": later("within the territory of the contract"),
+            "lost": later("lost"),
+            "suspended": later("suspended"),
+            "renewed": later("renewed"),
+            "notice": later("told beforehand"),
+            "consultation": later("consultation"),
+        },
+        "fact": {
+            "measures": later("Measures that protect the data meanwhile"),
+            "service": later("Service"),
+            "what": later("What it means"),
+            "impact": later("Effect on clients"),
+            "window": later("Hours"),
+            "place": later("Place"),
+            "country": later("Country"),
+            "safeguards": later("Safeguards for the transfer"),
+            "measure": later("Measure"),
+            "before": later("Before"),
+            "after": later("From then on"),
+            "certificate": later("Certificate"),
+            "holder": later("Holder"),
+            "since": later("Since"),
+            "authority": later("Authority"),
+            "basis": later("Legal basis"),
+            "scope": later("Data concerned"),
+            "prohibited_until": later("Telling clients is prohibited until"),
+            "document": later("Document"),
+            "edition": later("Edition"),
+            "valid_from": later("Valid from"),
+            "valid_until": later("Valid until"),
+            "address": later("Where to find it"),
+        },
+        "fault": {
+            "missing": later("Write this: it stands in every letter."),
+            "too_long": later("Shorten this to 5000 characters."),
+            "no_country": later("Write the country’s name in English or French, or its two letters."),
+            "no_day": later("Write a day that exists, such as 2027-01-15."),
+            "no_url": later("Write an address that begins with https://."),
+            "no_aspect": later("Choose one."),
+            "outside_eea": later(
+                "Health data is stored within the European Economic Area alone (HDS, requirement 28). Choose a place "
+                "there."
+            ),
+            "no_safeguards": later(
+                "Write which adequacy decision or safeguards allow the access from outside the EEA (GDPR, articles 45 "
+                "and 46)."
+            ),
+            "before_start": later("This day lies before the one on which it begins. Correct one of them."),
+            "unknown": later("This kind of announcement has no such field. Leave it empty."),
         },
         "change": {
             "added": later("added"),
@@ -83,6 +214,12 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "termination": later("Termination to be settled"),
             "machine_like_answer": later("Answer that looks like a machine’s"),
             "endpoint_failing": later("Webhooks do not arrive"),
+            "tell_by_letter": later("To be told by letter: the announcement was postponed, withdrawn, or made early"),
+            "refusal": later("Refusal to be settled"),
+            "unread_reply": later("Reply to be read"),
+            "override_asked": later("A second person must decide"),
+            "paper_to_print": later("Letters to be printed"),
+            "prohibition_ended": later("Disclosure that may be told now"),
         },
         "role": {
             "auditor": later("auditor: reads everything, changes nothing"),
@@ -95,10 +232,64 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "delivered": later("delivered"),
             "exhausted": later("given up"),
         },
-        "how": {"relay": later("accepted by the client’s mail server")},
+        "how": {
+            "relay": later("accepted by the client’s mail server"),
+            "acknowledged": later("answered by the client’s contacts"),
+            "display": later("displayed by the client’s contacts"),
+            "paper": later("registered letter handed over"),
+            "e_letter": later("registered e-letter accepted, or received as the contract says"),
+        },
         "mode": {
+            "information": later("information"),
             "notice": later("notice"),
             "notice_with_exit": later("notice, with the right to terminate"),
+            "consultation": later("consultation: the client is heard first"),
+            "consent": later("consent: nothing happens before the client agrees"),
+        },
+        "paper": {
+            "waiting": later("to be printed"),
+            "printed": later("printed, to be handed over"),
+            "handed_over": later("handed over, on its way"),
+            "received": later("received by the addressee"),
+            "returned": later("came back"),
+        },
+        "paper_return": {
+            "unclaimed": later("unclaimed"),
+            "refused": later("refused by the addressee"),
+            "unknown_address": later("unknown at the address"),
+            "other": later("for another reason"),
+        },
+        "paper_unclaimed": {
+            "": later("Its contract does not say when an e-letter that nobody accepts is received: it is not."),
+            "window_end": later("Its contract takes one that nobody accepts for received when the fifteen days end."),
+            "first_presentation": later(
+                "Its contract takes one that nobody accepts for received on the day on which the addressee was told."
+            ),
+        },
+        "paper_fault": {
+            "missing": later("Write this."),
+            "in_future": later("This has not come yet. Write a day that has."),
+            "before_letter": later("This lies before the letter was raised. Write that day or a later one."),
+            "before_hand_over": later("This lies before the letter was handed over. Write that day or a later one."),
+            "no_tracking": later("Write the tracking number of the letter, or take the tick away."),
+            "tracking_too_long": later("A tracking number is shorter. Write the number alone."),
+            "tracking_twice": later("Another letter has this tracking number. Correct one of them."),
+            "before_informed": later("This lies before the addressee was told of the e-letter. Correct one of them."),
+            "after_window": later(
+                "An e-letter can be accepted in the fifteen days after its addressee was told of it. Correct one day."
+            ),
+            "window_runs": later("The fifteen days in which it may be accepted are not over yet. Wait for their end."),
+            "proof_too_large": later("This file is too large. Choose one of at most 5 MB."),
+            "proof_unreadable": later("This is no PDF, PNG or JPEG. Choose another file."),
+        },
+        "channel": {
+            "mail": later("e-mail"),
+            "paper": later("registered letter"),
+            "e_letter": later("registered e-letter"),
+        },
+        "silence": {
+            "acceptance": later("counts as acceptance"),
+            "refusal": later("counts as refusal"),
         },
         "counting": {
             "CAL_STRICT": later("calendar days; the last day is never moved"),
@@ -109,27 +300,48 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "BUSINESS": later("Mondays to Fridays that are no holidays"),
             "OUVRABLE": later("Mondays to Saturdays that are no holidays"),
             "CLEAR": later("clear days: the last day does not count either, and moves off days that are not worked"),
+            "BACK_CLEAR": later("clear days, counted back from the day on which the change takes effect"),
+            "BACK_CLEAR_SAFE": later(
+                "clear days, counted back from the day on which the change takes effect, to a working day"
+            ),
+            "BACK_BUSINESS": later("working days, counted back from the day on which the change takes effect"),
         },
         "receipt": {
             "deemed": later(
                 "when the client’s mail server takes the mail up to the cut-off of a working day; else on the next one"
             ),
+            "acknowledged": later("when the contact acknowledges it"),
+            "display": later("when the contact presses the button that shows the notice"),
+            "lre": later("when the registered e-letter is accepted"),
+            "lrar": later("when the registered letter is handed over"),
         },
         "addressees": {
             "first": later("the first contact who receives it"),
             "all": later("every contact has received it"),
+            "last_mandatory": later("every contact in a mandatory role has received it"),
         },
         "rule": {
             "mode": later("What is owed"),
-            "period": later("Period to object"),
+            "period": later("Period"),
+            "window": later("Time to answer"),
+            "window_holds": later("Waiting for the time to answer"),
             "counting": later("Counting"),
             "calendar": later("Holidays of"),
             "timezone": later("Time zone"),
             "margin_days": later("Margin"),
+            "paper_margin_days": later("Margin of a letter"),
             "receipt": later("Receipt"),
             "cutoff": later("Cut-off"),
+            "unclaimed": later("An e-letter that nobody claims"),
             "addressees": later("The period starts when"),
+            "roles": later("Roles that are told"),
+            "mandatory_roles": later("Mandatory roles"),
+            "channels": later("Told by"),
+            "silence": later("Silence"),
             "clause": later("Clause"),
+            "prevails": later("Precedence over the general terms"),
+            "forward_days": later("Days to pass it on"),
+            "downstream_period": later("Period of the client’s own clients"),
             "says": later("What the letters say"),
         },
         "event": {
@@ -146,16 +358,40 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "announcement.published": later("Announcement published"),
             "announcement.live": later("Announcement went live"),
             "announcement.breached": later("Went live against a closed gate"),
+            "announcement.drafted": later("Announcement written"),
+            "announcement.discarded": later("Draft of an announcement thrown away"),
+            "announcement.corrected": later("Announcement corrected in substance"),
+            "announcement.respelt": later("Wording of an announcement mended"),
+            "announcement.postponed": later("Announcement postponed"),
+            "announcement.withdrawn": later("Announcement withdrawn"),
+            "override.asked": later("Second person asked to decide"),
+            "override.confirmed": later("Confirmed by a second person"),
+            "override.rejected": later("Rejected, or taken back"),
             "notice.raised": later("Notice put in the outbox"),
             "notice.sent": later("Notice accepted by the client’s mail server"),
             "notice.received": later("Notice received: the period starts"),
             "notice.postponed": later("Last day moved later"),
             "notice.unreached": later("Client not reached"),
             "notice.lapsed": later("Period over"),
+            "notice.restarted": later("Told anew: the period begins again"),
+            "notice.live": later("Change made for the client"),
+            "notice.excluded": later("Client excluded from the change"),
+            "notice.displayed": later("Contact pressed the button that shows the notice"),
+            "reminder.sent": later("Reminder sent"),
+            "reply.recorded": later("Reply recorded"),
+            "reply.read": later("Reply read"),
+            "paper.raised": later("Another letter to be printed"),
+            "paper.printed": later("Letter printed"),
+            "paper.handed_over": later("Letter handed over"),
+            "paper.received": later("Letter received"),
+            "paper.returned": later("Letter came back"),
+            "terms.changed": later("Client’s own terms changed"),
             "delivery.deferred": later("Mail not taken yet: to be tried again"),
             "delivery.refused": later("Mail refused"),
             "delivery.unknown": later("Mail handed over, answer lost"),
             "delivery.settled": later("Arrival of a mail proved"),
+            "delivery.returned": later("Mail came back"),
+            "delivery.dropped": later("Mail dropped before it left"),
             "delivery.repeated": later("Mail sent again"),
             "letter.accepted": later("Letter accepted by the mail server"),
             "answer.recorded": later("Answer recorded"),
@@ -194,8 +430,11 @@ def steps_in_words(steps: Iterable[Step | Mapping[str, str]], language: str) -> 
     return [said[0].upper() + said[1:] for said in clauses(counted, language)]
 
 
-def gist(announcement: Announcement) -> str:
-    """What an announcement is about, in names and signs that need no language: "A → B", "+ C", "− D"."""
+def gist(announcement: Announcement, language: str) -> str:
+    """What an announcement is about: "A → B", "+ C", "− D" of the registry; "Maintenance: object storage" of others."""
+    if announcement.kind not in OF_THE_REGISTRY:
+        colon = letter_words.COLON[language]
+        return f"{letter_words.title(announcement, language)}{colon} {letter_words.what(announcement, language)}"
     named = [
         SIGNS[change.kind].format(name=change.name, left=change.before.name if change.before else "")
         for change in announcements.changes_of(announcement)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,16 +13,21 @@ from sqlmodel import Session, col, select
 from werkzeug.test import TestResponse
 
 from notifier.adapters.sending import Outcome, Verdict
-from notifier.models import Announcement, Client, Delivery, Notice, Role
+from notifier.models import Announcement, AnnouncementKind, Client, Delivery, DeliveryNotice, Notice, Role
 from notifier.runtime import Runtime, now
-from notifier.services import outbox, users
-from notifier.web import create_app
-from tests.factories import make_announcement, make_client, make_provider, make_user, make_version
+from notifier.services import announcements, answers, outbox, users
+from tests.factories import REASONS, make_announcement, make_app, make_client, make_provider, make_user, make_version
 from tests.web.visiting import Page, clock, runtime
 
 __all__ = ["clock", "desk_clerk", "runtime"]
 
 WORKER = "test"
+MOVE = {
+    "place": "Frankfurt",
+    "country": "DE",
+    "what_en": "The data is stored in Frankfurt.",
+    "what_fr": "Les données sont stockées à Francfort.",
+}
 
 
 @dataclass
@@ -45,16 +51,54 @@ class Staffer:
         """Somebody else, in another browser."""
         return signed_in(self.runtime, self.clock, role)
 
+    def on_the_day(self, *, after: timedelta = timedelta()) -> "Staffer":
+        """Wait until the announced day; by then whoever was signed in is not any more, so that somebody else acts."""
+        self.clock.move_to(self.announcement().effective_at + after)
+        return self.as_role(Role.ACCOUNT_MANAGER)
+
     def deliver(self, verdict: Verdict = Verdict.ACCEPTED, *, reply: str = "ok", code: int = 250) -> None:
         deliver(self.runtime, verdict, reply=reply, code=code)
 
-    def announce(self, *clients: Mapping[str, Any]) -> str:
+    def post(self, page: str | TestResponse, path: str, typed: Mapping[str, Any]) -> TestResponse:
+        """Send to an address for which the page shows no form, with the token of one that it does show."""
+        shown = self.get(page) if isinstance(page, str) else page
+        fields = dict(field for form in Page(shown.text).forms for field in form.fields)
+        return self.browser.post(path, data={"csrf_token": fields["csrf_token"], **typed})
+
+    def announce(self, *clients: Mapping[str, Any], per_client: bool = False) -> str:
         """Publish a change to these clients; returns the path of its board."""
         with self.runtime.transaction() as session:
             for number, fields in enumerate(clients or [{}]):
                 make_client(session, **{"key": f"C-{number:03}", "company": f"Acme {number}", **fields})
             made = make_announcement(session, self.runtime.desk, now=now())
+            made.per_client = per_client
             return f"/staff/announcements/{made.id}"
+
+    def announce_move(self) -> str:
+        """Publish a move of the hosting, to which the contract asks for the client's consent; returns its board."""
+        with self.runtime.transaction() as session:
+            make_client(session, "C-000", company="Acme 0")
+            made = announcements.draft(
+                session,
+                kind=AnnouncementKind.LOCATION,
+                aspect="storage",
+                facts=MOVE,
+                reasons=REASONS,
+                effective_on=date(2026, 9, 1),
+                by="test",
+                now=now(),
+            )
+            announcements.publish_draft(session, self.runtime.desk, made.id, by="test", now=now())
+            return f"/staff/announcements/{made.id}"
+
+    def objects(self, company: str = "Acme 0") -> None:
+        """Let the contact of a company object through the link of its mail."""
+        notice = self.notice(company)
+        with self.runtime.transaction() as session:
+            carried = select(DeliveryNotice.delivery_id).where(DeliveryNotice.notice_id == notice.id)
+            token = self.token(session.exec(carried).one())
+            name, reasons = "Camille Roy", "Too far."
+            answers.object_to(session, self.runtime.desk, token, notice.id, name=name, reasons=reasons, now=now())
 
     def notice(self, company: str = "Acme 0") -> Notice:
         with Session(self.runtime.engine) as session:
@@ -89,7 +133,7 @@ def deliver(runtime: Runtime, verdict: Verdict, *, reply: str = "ok", code: int 
 
 def signed_in(runtime: Runtime, clock: time_machine.Traveller, role: Role) -> Staffer:
     """Make somebody of this role, and follow the link that signs them in."""
-    browser = create_app(runtime).test_client()
+    browser = make_app(runtime).test_client()
     with runtime.transaction() as session:
         user = make_user(session, f"{role.value}@hosting.example", role=role, name="Ana")
         token = users.sign_in_token(session, user, now=now())

@@ -16,8 +16,7 @@ from werkzeug.routing import Rule
 from notifier.models import Role, User
 from notifier.runtime import Runtime, now
 from notifier.services import users
-from notifier.web import create_app
-from tests.factories import make_provider, make_runtime, make_user
+from tests.factories import make_app, make_provider, make_runtime, make_user
 from tests.web.staffing import Staffer, clock, desk_clerk, runtime, signed_in
 from tests.web.visiting import Page
 
@@ -39,7 +38,7 @@ POLICY = (
 def app(runtime: Runtime, clock: Traveller) -> Flask:  # noqa: ARG001 - time stands still
     with runtime.transaction() as session:
         make_provider(session)
-    return create_app(runtime)
+    return make_app(runtime)
 
 
 @pytest.fixture
@@ -257,7 +256,7 @@ def test_an_administrator_of_an_unfinished_instance_begins_with_the_profile(runt
     with runtime.transaction() as session:
         path = f"/sign-in/{users.sign_in_token(session, make_user(session, role=Role.ADMINISTRATOR), now=now())}"
 
-    assert spend(create_app(runtime).test_client(), path) == (303, "/staff/provider")
+    assert spend(make_app(runtime).test_client(), path) == (303, "/staff/provider")
 
 
 # --- one's own account -----------------------------------------------------------------------------------------------
@@ -302,7 +301,7 @@ def test_over_https_cookies_are_bound_to_it(runtime: Runtime) -> None:
     with runtime.transaction() as session:
         make_provider(session, base_url="https://notices.hosting.example")
 
-    page = create_app(runtime).test_client().get("/sign-in", base_url="https://notices.hosting.example")
+    page = make_app(runtime).test_client().get("/sign-in", base_url="https://notices.hosting.example")
 
     cookie = page.headers["Set-Cookie"]
     assert cookie.startswith("__Host-session=")
@@ -336,7 +335,7 @@ def test_behind_a_proxy_that_is_trusted_the_clients_scheme_counts(database_url: 
         make_provider(session, base_url="https://notices.hosting.example")
 
     page = (
-        create_app(runtime)
+        make_app(runtime)
         .test_client()
         .get("/sign-in", headers={"X-Forwarded-Proto": "https", "X-Forwarded-Host": "notices.hosting.example"})
     )
@@ -410,7 +409,7 @@ def test_an_upload_that_is_too_large_is_refused_with_the_limit(desk_clerk: Staff
 def test_a_database_that_does_not_answer_is_said_without_asking_it(tmp_path: Path) -> None:
     gone = make_runtime(f"sqlite:///{tmp_path}/nowhere/notifier.db", tmp_path)
 
-    page = create_app(gone).test_client().get("/sign-in")
+    page = make_app(gone).test_client().get("/sign-in")
 
     assert page.status_code == 503
     assert "The database does not answer." in page.text

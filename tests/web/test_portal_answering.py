@@ -6,8 +6,10 @@ import pytest
 from sqlmodel import Session, select
 from time_machine import Traveller
 
-from notifier.models import AnswerKind, Delivery, Item, ItemKind
+from notifier.models import Announcement, AnswerKind, Delivery, Item, ItemKind
 from notifier.runtime import Runtime
+from notifier.services import going_live
+from notifier.services.desk import Desk
 from tests.web.visiting import LATER, Page, Visitor, clock, last_minute, runtime, told, visitor, visitor_of_three
 
 __all__ = ["clock", "runtime", "visitor", "visitor_of_three"]
@@ -159,7 +161,7 @@ def test_an_answer_in_french_gets_a_receipt_in_french(runtime: Runtime, clock: T
         ({"name": " 42 "}, "Type your full name."),
         ({"name": "x" * 201}, "Shorten your name to 200 characters."),
         ({"choice": ""}, "Choose the statement above the button"),
-        ({"reasons": " \r\n "}, "Write why you object."),
+        ({"reasons": " \r\n "}, "Write it down, in your own words."),
         ({"reasons": "x" * 10_001}, "Shorten your reasons to 10000 characters."),
     ],
 )
@@ -340,3 +342,32 @@ def test_characters_that_no_database_keeps_are_left_out(visitor: Visitor) -> Non
     visitor.act_fully("objection", {"name": "Camille\x00 Roy", "choice": "yes", "reasons": "a\x00\x07b"})
 
     assert [(answer.signed_name, answer.reasons) for answer in visitor.answers()] == [("Camille Roy", "ab")]
+
+
+def exclude(visitor: Visitor, company: int) -> None:
+    def decide(session: Session, _desk: Desk) -> None:
+        visitor_announcement = session.exec(select(Announcement)).one()
+        visitor_announcement.per_client = True
+        session.flush()
+        going_live.exclude(session, visitor.notices[company], why="It stays.", by="test", now=LATER)
+
+    visitor.do(decide)
+
+
+def test_a_company_for_which_it_is_not_made_has_no_receipt_to_confirm(visitor_of_three: Visitor) -> None:
+    exclude(visitor_of_three, 0)
+
+    (form,) = Page(visitor_of_three.get(visitor_of_three.address).text).forms
+    sent = visitor_of_three.fill(visitor_of_three.address, {**SIGNED, "companies": form.offered["companies"]})
+
+    assert form.offered["companies"] == [str(one) for one in visitor_of_three.notices[1:]]
+    assert sent.status_code == 303
+
+
+def test_where_it_is_made_for_none_of_the_companies_nothing_is_confirmed(visitor: Visitor) -> None:
+    exclude(visitor, 0)
+
+    page = visitor.get(visitor.address)
+
+    assert page.status_code == 200
+    assert Page(page.text).forms == []

@@ -10,6 +10,7 @@ from notifier.models import Link
 from notifier.runtime import Runtime
 from notifier.services import announcements
 from tests.factories import NOON
+from tests.services.stories import breach
 from tests.web.visiting import Page, Visitor, clock, last_minute, runtime, told, visitor, visitor_of_three
 
 __all__ = ["clock", "runtime", "visitor", "visitor_of_three"]
@@ -87,7 +88,7 @@ def test_the_last_day_ends_at_midnight_of_the_contracts_zone(visitor: Visitor) -
 def test_a_change_that_has_taken_effect_is_told_as_such(visitor: Visitor) -> None:
     with visitor.runtime.transaction() as session:
         announcement = announcements.newest(session)[0]
-        announcements.go_live(session, announcement.id, by="test", now=NOON, breach_reason="test")
+        breach(session, visitor.runtime.desk, announcement, now=NOON)
 
     assert "has taken effect" in visitor.get(visitor.address).text
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,10 +10,21 @@ import sqlalchemy as sa
 from flask.testing import FlaskClient
 
 from notifier.adapters.lists import read_register
+from notifier.models import AnnouncementKind
 from notifier.runtime import Runtime, make_engine
-from notifier.services import announcements, registry
-from notifier.web import create_app
-from tests.factories import NOON, make_announcement, make_entry, make_provider, make_runtime, make_version
+from notifier.services import announcements, corrections, going_live, registry
+from tests.factories import (
+    NOON,
+    REASONS,
+    make_announcement,
+    make_app,
+    make_entry,
+    make_provider,
+    make_runtime,
+    make_version,
+)
+from tests.services.stories import send_due
+from tests.web.staffing import MOVE
 from tests.web.visiting import Page, clock, runtime
 
 __all__ = ["clock", "runtime"]
@@ -28,7 +39,7 @@ ENTRIES = [
 def browser(runtime: Runtime) -> FlaskClient:
     with runtime.transaction() as session:
         make_provider(session)
-    return create_app(runtime).test_client()
+    return make_app(runtime).test_client()
 
 
 def test_the_front_page_is_the_list(browser: FlaskClient) -> None:
@@ -91,12 +102,65 @@ def test_an_announced_change_comes_first_and_is_not_in_the_list_yet(browser: Fla
 def test_a_change_that_is_live_is_in_the_list_and_no_longer_announced(browser: FlaskClient, runtime: Runtime) -> None:
     with runtime.transaction() as session:
         announcement = make_announcement(session, runtime.desk)
-        announcements.go_live(session, announcement.id, by="test", now=announcement.effective_at)
+        send_due(session, runtime.desk, now=NOON)
+        going_live.go_live(session, runtime.desk, announcement.id, by="test", now=announcement.effective_at)
 
     page = browser.get("/subprocessors").text
 
     assert "Announced changes" not in page
     assert "Optexemple" in page
+
+
+DISCLOSURE = {
+    "authority": "Court of Examples",
+    "basis_en": "An order.",
+    "basis_fr": "Une ordonnance.",
+    "scope_en": "The log of one account.",
+    "scope_fr": "Le journal d’un compte.",
+}
+
+
+def write(runtime: Runtime, kind: AnnouncementKind, aspect: str, facts: dict[str, str], *, publish: bool) -> None:
+    with runtime.transaction() as session:
+        made = announcements.draft(
+            session, kind=kind, aspect=aspect, facts=facts, reasons=REASONS, effective_on=date(2026, 9, 1),
+            by="test", now=NOON,
+        )  # fmt: skip
+        if publish:
+            announcements.publish_draft(session, runtime.desk, made.id, by="test", now=NOON)
+
+
+def test_an_announced_move_is_told_to_everybody(browser: FlaskClient, runtime: Runtime) -> None:
+    write(runtime, AnnouncementKind.LOCATION, "storage", MOVE, publish=True)
+
+    page = browser.get("/subprocessors").text
+
+    assert "Announced changes" in page
+    assert "Change of hosting place" in page
+    assert "The data is stored in Frankfurt." in page
+
+
+def test_a_draft_of_a_move_is_told_to_nobody(browser: FlaskClient, runtime: Runtime) -> None:
+    write(runtime, AnnouncementKind.LOCATION, "storage", MOVE, publish=False)
+
+    assert "Announced changes" not in browser.get("/subprocessors").text
+
+
+def test_a_disclosure_is_never_told_to_everybody(browser: FlaskClient, runtime: Runtime) -> None:
+    write(runtime, AnnouncementKind.DISCLOSURE, "consultation", DISCLOSURE, publish=True)
+
+    assert "Court of Examples" not in browser.get("/subprocessors").text
+
+
+def test_what_is_withdrawn_is_announced_no_more(browser: FlaskClient, runtime: Runtime) -> None:
+    with runtime.transaction() as session:
+        announcement = make_announcement(session, runtime.desk)
+        corrections.withdraw(session, runtime.desk, announcement.id, reasons=REASONS, by="test", now=NOON)
+
+    page = browser.get("/subprocessors").text
+
+    assert "Announced changes" not in page
+    assert "Optexemple" not in page
 
 
 def test_the_downloaded_list_reads_back_as_it_is(browser: FlaskClient, runtime: Runtime) -> None:
@@ -136,7 +200,7 @@ def unmigrated(tmp_path: Path) -> Iterator[Runtime]:
 
 
 def test_an_instance_whose_database_is_not_migrated_lives_but_is_not_ready(unmigrated: Runtime) -> None:
-    browser = create_app(unmigrated).test_client()
+    browser = make_app(unmigrated).test_client()
 
     assert browser.get("/healthz").status_code == 200
     assert (browser.get("/readyz").status_code, browser.get("/readyz").text) == (503, "the database needs migrating\n")
@@ -144,7 +208,7 @@ def test_an_instance_whose_database_is_not_migrated_lives_but_is_not_ready(unmig
 
 def test_an_instance_without_its_database_lives_but_is_not_ready(unmigrated: Runtime, tmp_path: Path) -> None:
     gone = replace(unmigrated, engine=make_engine(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}"))
-    browser = create_app(gone).test_client()
+    browser = make_app(gone).test_client()
 
     assert browser.get("/healthz").status_code == 200
     assert (browser.get("/readyz").status_code, browser.get("/readyz").text) == (503, "the database does not answer\n")

@@ -3,9 +3,27 @@
 from collections import deque
 
 import pytest
+from time_machine import Traveller
 
 from notifier.models import Answer, Event
-from tests.web.visiting import Form, Page, Visitor, clock, runtime, visitor, visitor_of_three
+from notifier.rules.notice_states import NoticeState
+from notifier.rules.terms import ReceiptPolicy
+from notifier.runtime import Runtime
+from tests.services.stories import with_pack
+from tests.web.visiting import (
+    Form,
+    Page,
+    Tell,
+    Visitor,
+    clock,
+    emergency,
+    of_kind,
+    runtime,
+    told,
+    visitor,
+    visitor_of_three,
+    with_desk,
+)
 
 __all__ = ["clock", "runtime", "visitor", "visitor_of_three"]
 
@@ -78,6 +96,55 @@ def test_no_statement_and_none_of_several_companies_is_chosen_beforehand(visitor
         for form in page.forms:
             assert form.offered["choice"] == ["yes"]
             assert not {"choice", "companies"} & dict(form.fields).keys()
+
+
+EVERY_RIGHT = [
+    pytest.param(of_kind("location", "storage"), "outscale-hds-2022", {"consent", "refusal"}, id="consent"),
+    pytest.param(emergency, "outscale-hds-2022", {"consent", "refusal", "objection", "termination"}, id="emergency"),
+    pytest.param(of_kind("certification", "lost"), "selligent-health-2020", {"confirmation"}, id="confirmation"),
+    pytest.param(of_kind("disclosure", "consultation"), "outscale-hds-2022", {"objection"}, id="consultation"),
+]
+
+
+@pytest.mark.parametrize(("tell", "pack", "acts"), EVERY_RIGHT)
+def test_following_every_link_and_sending_every_form_is_no_answer_whatever_is_asked(
+    runtime: Runtime, clock: Traveller, tell: Tell, pack: str, acts: set[str]
+) -> None:
+    visitor = told(runtime, clock, tell, pack=pack)
+    events = visitor.count(Event)
+
+    reached = _everything_reachable(visitor)
+    forms = [form for page in reached.values() for form in page.forms]
+
+    assert {visitor.act(act) for act in acts} <= reached.keys()
+    for typed in ({}, {"name": "Robot", "reasons": "lorem"}, {"choice": "yes"}):
+        assert {_send(visitor, form, **typed) for form in forms} == {422}
+    assert (visitor.answers(), visitor.count(Event)) == ([], events)
+
+
+@pytest.mark.parametrize(("tell", "pack", "acts"), EVERY_RIGHT)
+def test_filling_in_a_first_page_is_no_answer_whatever_is_asked(
+    runtime: Runtime, clock: Traveller, tell: Tell, pack: str, acts: set[str]
+) -> None:
+    visitor = told(runtime, clock, tell, pack=pack)
+
+    for act in acts:
+        assert visitor.fill(visitor.act(act), {"name": "Robot", "choice": "yes", "reasons": "lorem"}).status_code == 200
+
+    assert visitor.answers() == []
+
+
+def test_where_pressing_a_button_is_the_receipt_a_gateway_starts_no_clock(runtime: Runtime, clock: Traveller) -> None:
+    desk = with_pack(runtime.desk, "by-display", receipt=ReceiptPolicy.DISPLAY)
+    visitor = told(with_desk(runtime, desk), clock, pack="by-display")
+    events = visitor.count(Event)
+
+    reached = _everything_reachable(visitor)
+    forms = [form for page in reached.values() for form in page.forms]
+
+    assert [form.action for form in forms if "lang=" not in form.action] == [f"{visitor.address}/display"]
+    assert {_send(visitor, form) for form in forms} == {422}
+    assert (visitor.notice().state, visitor.count(Event)) == (NoticeState.RAISED, events)
 
 
 @pytest.mark.parametrize("act", ["objection", "termination", "withdrawal"])

@@ -1,15 +1,15 @@
-"""Publishing a change, the board, and what a person does there."""
+"""Publishing a change of the registry, the board, and going live."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from notifier.adapters.sending import Verdict
-from notifier.models import AnnouncementState, Role
-from notifier.rules.delivery_states import DeliveryState
+from notifier.models import AnnouncementKind, AnnouncementState
 from notifier.rules.notice_states import NoticeState
 from notifier.runtime import now
-from notifier.services import answers
+from notifier.services import registry
 from tests.factories import REASONS, make_client
 from tests.web.staffing import Staffer, clock, desk_clerk, runtime
 
@@ -27,10 +27,6 @@ def with_draft(desk_clerk: Staffer) -> Staffer:
     typed = {"name": "Optexemple", "activity": "Fibre noire", "country": "France"}
     desk_clerk.send("/staff/registry/draft/entries/new?replaces=fibrexemple", "/entries", typed)
     return desk_clerk
-
-
-def client_page(clerk: Staffer, board: str) -> str:
-    return f"{board}/clients/{clerk.notice().id}"
 
 
 # --- publishing ------------------------------------------------------------------------------------------------------
@@ -152,34 +148,113 @@ def test_only_the_board_may_run_our_script(desk_clerk: Staffer) -> None:
 # --- going live ------------------------------------------------------------------------------------------------------
 
 
-def test_nothing_goes_live_against_a_closed_gate_without_a_reason(desk_clerk: Staffer) -> None:
+@pytest.mark.obligation("O5.4")
+def test_nothing_goes_live_against_a_closed_gate(desk_clerk: Staffer) -> None:
     board = desk_clerk.announce()
 
-    refused = desk_clerk.send(board, "/live")
+    refused = desk_clerk.send(board, "/live", {"proof": "change 4711"})
 
     assert refused.status_code == 422
     assert "The gate is closed." in refused.text
+    assert "change 4711" in refused.text
     assert desk_clerk.announcement().state is AnnouncementState.PUBLISHED
 
 
-def test_going_live_against_a_closed_gate_is_recorded_as_a_breach(desk_clerk: Staffer) -> None:
+def test_a_closed_gate_says_until_when_and_what_can_be_done(desk_clerk: Staffer) -> None:
     board = desk_clerk.announce()
+    desk_clerk.deliver()
 
-    done = desk_clerk.send(board, "/live", {"breach_reason": "The old site burned down."})
+    page = desk_clerk.get(board).text
 
-    assert done.status_code == 303
-    assert "against a closed gate, for this reason: The old site burned down." in desk_clerk.get(board).text
+    assert "By itself, it opens" in page
+    for choice in ("Wait", "Postpone", "Withdraw", "Go live all the same"):
+        assert f"<dt>{choice}</dt>" in page
+    assert "<dt>Exclude a client</dt>" not in page
+    assert f"{board}/decisions/breach" in page
+
+
+def test_an_objection_is_among_what_can_be_settled(desk_clerk: Staffer) -> None:
+    board = desk_clerk.announce()
+    desk_clerk.deliver()
+    desk_clerk.objects()
+
+    page = desk_clerk.get(board).text
+
+    assert "an objection is open" in page
+    assert f'<a href="{board}/clients/{desk_clerk.notice().id}#answers">Acme 0</a>' in page
 
 
 def test_it_goes_live_once_every_right_has_run(desk_clerk: Staffer) -> None:
     board = desk_clerk.announce()
     desk_clerk.deliver()
-    desk_clerk.clock.move_to(desk_clerk.announcement().effective_at)
 
-    desk_clerk.as_role(Role.ACCOUNT_MANAGER).send(board, "/live")
+    desk_clerk.on_the_day().send(board, "/live")
 
     assert desk_clerk.announcement().state is AnnouncementState.LIVE
     assert desk_clerk.announcement().breach_reason == ""
+
+
+def test_when_it_really_went_live_is_recorded_in_the_providers_time_with_what_shows_it(desk_clerk: Staffer) -> None:
+    board = desk_clerk.announce()
+    desk_clerk.deliver()
+    effective_at = desk_clerk.announcement().effective_at
+    manager = desk_clerk.on_the_day(after=timedelta(hours=9))
+
+    local = (effective_at + timedelta(hours=5)).astimezone(ZoneInfo("Europe/Paris"))
+    done = manager.send(board, "/live", {"at": local.strftime("%Y-%m-%dT%H:%M"), "proof": "change 4711"})
+
+    assert done.status_code == 303
+    assert desk_clerk.announcement().live_at == effective_at + timedelta(hours=5)
+    assert "What shows it: change 4711" in manager.get(board).text
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        ("yesterday", "Write a day and a time"),
+        ("0001-01-01T00:00", "Write a day and a time"),
+        ("2030-01-01T00:00", "Write an instant that has passed"),
+        ("2026-03-01T00:00", "Write an instant that has passed"),
+    ],
+)
+def test_an_instant_at_which_it_cannot_have_gone_live_is_refused(
+    desk_clerk: Staffer, typed: str, sentence: str
+) -> None:
+    board = desk_clerk.announce()
+    desk_clerk.deliver()
+
+    refused = desk_clerk.on_the_day().send(board, "/live", {"at": typed})
+
+    assert refused.status_code == 422
+    assert sentence in refused.text
+    assert f'value="{typed}"' in refused.text
+
+
+def test_client_by_client_it_goes_live_for_those_that_are_ticked(desk_clerk: Staffer) -> None:
+    board = desk_clerk.announce({}, {}, {}, per_client=True)
+    desk_clerk.deliver()
+    desk_clerk.objects("Acme 2")
+    manager = desk_clerk.on_the_day()
+    before = manager.get(board)
+
+    done = manager.send(before, "/live", {"clients": str(desk_clerk.notice("Acme 1").id)})
+
+    assert "Open for 2 clients, closed for the others:" in before.text
+    assert done.status_code == 303
+    assert [desk_clerk.notice(f"Acme {number}").live_at is not None for number in range(3)] == [False, True, False]
+    page = manager.get(board).text
+    assert "It waits for the others." in page
+    assert "Live for 1 client." in page
+
+
+def test_client_by_client_with_none_ticked_it_goes_live_for_all_whose_gate_is_open(desk_clerk: Staffer) -> None:
+    board = desk_clerk.announce({}, {}, per_client=True)
+    desk_clerk.deliver()
+    desk_clerk.objects("Acme 1")
+
+    desk_clerk.on_the_day().send(board, "/live")
+
+    assert [desk_clerk.notice(f"Acme {number}").live_at is not None for number in range(2)] == [True, False]
 
 
 def test_an_earlier_announcement_goes_live_first(with_draft: Staffer) -> None:
@@ -188,12 +263,63 @@ def test_an_earlier_announcement_goes_live_first(with_draft: Staffer) -> None:
     with_draft.send("/staff/registry/draft/entries/equinix", "/equinix", {"town": "Lyon"})
     second = with_draft.send(PREVIEW, "/announcements", WHY).location
 
-    refused = with_draft.send(second, "/live", {"breach_reason": "In a hurry."})
+    refused = with_draft.send(second, "/live", {"proof": "change 4711"})
 
     assert refused.status_code == 409
     assert "SP-2026-0002 was announced earlier, and must go live first." in refused.text
-    assert "In a hurry." in refused.text
-    assert with_draft.send(first, "/live", {"breach_reason": "In a hurry."}).status_code == 303
+    assert "change 4711" in refused.text
+    assert with_draft.send(first, "/live").status_code == 422
+
+
+# --- an emergency ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.obligation("O5.4")
+def test_an_emergency_asks_for_consent_and_shortens_nobodys_period(with_draft: Staffer) -> None:
+    shown = with_draft.get(f"{PREVIEW}?kind=emergency")
+    typed = {**WHY, "measures_en": "The data is encrypted.", "measures_fr": "Les données sont chiffrées."}
+
+    done = with_draft.send(shown, "/announcements", {**typed, "effective_on": "2026-03-03"})
+
+    assert "An emergency shortens nobody’s period." in shown.text
+    assert done.status_code == 303
+    made = with_draft.announcement()
+    assert (made.kind, made.reference) == (AnnouncementKind.EMERGENCY, "EM-2026-0002")
+    with_draft.deliver()
+    manager = with_draft.on_the_day(after=timedelta(days=2))
+    assert manager.send(done.location, "/live").status_code == 422
+    assert "a client may still object" in manager.get(done.location).text
+
+
+def test_an_emergency_says_what_protects_the_data_meanwhile(with_draft: Staffer) -> None:
+    refused = with_draft.send(f"{PREVIEW}?kind=emergency", "/announcements", WHY)
+
+    assert refused.status_code == 422
+    assert 'id="measures_en-error"' in refused.text
+    assert "An emergency shortens nobody’s period." in refused.text
+
+
+def test_the_notice_that_brought_a_change_about_is_kept_with_it(with_draft: Staffer) -> None:
+    typed = {"cause_from": "Upstream Ltd", "cause_reference": "UP-7", "cause_received_on": "2026-02-27"}
+
+    board = with_draft.send(PREVIEW, "/announcements", {**WHY, **typed}).location
+
+    assert "Upstream Ltd, UP-7" in with_draft.get(board).text
+    assert '<time datetime="2026-02-27">' in with_draft.get(board).text
+
+
+@pytest.mark.parametrize(
+    ("typed", "field"),
+    [
+        ({"cause_reference": "UP-7"}, "cause_from"),
+        ({"cause_from": "Up", "cause_received_on": "then"}, "cause_received_on"),
+    ],
+)
+def test_a_cause_that_says_too_little_is_refused(with_draft: Staffer, typed: dict[str, str], field: str) -> None:
+    refused = with_draft.send(PREVIEW, "/announcements", {**WHY, **typed})
+
+    assert refused.status_code == 422
+    assert f'id="{field}-error"' in refused.text
 
 
 # --- clients who come later ------------------------------------------------------------------------------------------
@@ -217,198 +343,62 @@ def test_a_client_that_came_after_the_announcement_holds_the_gate_until_it_is_to
     assert desk_clerk.notice("Latecomer").state is NoticeState.RAISED
 
 
-# --- one client ------------------------------------------------------------------------------------------------------
+# --- refusals that keep what was typed -------------------------------------------------------------------------------
 
 
-def test_a_client_told_by_other_means_is_recorded_by_a_person(desk_clerk: Staffer) -> None:
-    board = desk_clerk.announce({"contacts": []})
-
-    done = desk_clerk.send(
-        client_page(desk_clerk, board), "/receipt", {"received_on": "2026-03-02", "how": "registered letter 12"}
-    )
-
-    assert done.status_code == 303
-    assert desk_clerk.notice().state is NoticeState.RUNNING
-    assert "registered letter 12" in desk_clerk.get(client_page(desk_clerk, board)).text
-
-
-@pytest.mark.parametrize("day", ["", "tomorrow", "2026-12-24"])
-def test_a_receipt_needs_a_day_that_has_come(desk_clerk: Staffer, day: str) -> None:
-    board = desk_clerk.announce({"contacts": []})
-
-    refused = desk_clerk.send(client_page(desk_clerk, board), "/receipt", {"received_on": day, "how": "by hand"})
-
-    assert refused.status_code == 422
-    assert 'id="received_on-error"' in refused.text
-    assert 'value="by hand"' in refused.text
-
-
-def test_a_receipt_from_before_the_announcement_is_refused(desk_clerk: Staffer) -> None:
-    board = desk_clerk.announce({"contacts": []})
-
-    typed = {"received_on": "2026-03-01", "how": "by hand"}
-    refused = desk_clerk.send(client_page(desk_clerk, board), "/receipt", typed)
-
-    assert refused.status_code == 422
-    assert "This day lies before the announcement." in refused.text
-
-
-def test_an_objection_is_settled_with_a_note(desk_clerk: Staffer) -> None:
+def test_clients_are_not_chosen_where_it_is_made_for_all_and_the_proof_is_kept(desk_clerk: Staffer) -> None:
     board = desk_clerk.announce()
     desk_clerk.deliver()
-    token = desk_clerk.token(desk_clerk.deliveries()[0].id)
-    with desk_clerk.runtime.transaction() as session:
-        answers.object_to(
-            session,
-            desk_clerk.runtime.desk,
-            token,
-            desk_clerk.notice().id,
-            name="Camille Roy",
-            reasons="Too far.",
-            now=now(),
-        )
-    page = client_page(desk_clerk, board)
+    manager = desk_clerk.on_the_day(after=timedelta(days=1))
 
-    without = desk_clerk.send(page, "/settlement", {"note": " "})
-    done = desk_clerk.send(page, "/settlement", {"note": "They agreed by telephone."})
-
-    assert (without.status_code, done.status_code) == (422, 303)
-    assert "They agreed by telephone." in desk_clerk.get(page).text
-    assert "Nothing waits for you." in desk_clerk.get(board).text
-
-
-def test_an_unknown_mail_is_counted_as_arrived_on_evidence(desk_clerk: Staffer) -> None:
-    board = desk_clerk.announce()
-    desk_clerk.deliver(Verdict.UNKNOWN)
-    page = client_page(desk_clerk, board)
-
-    without = desk_clerk.send(page, "/arrival", {"evidence": " "})
-    done = desk_clerk.send(page, "/arrival", {"evidence": "relay log: delivered"})
-
-    assert (without.status_code, done.status_code) == (422, 303)
-    assert desk_clerk.deliveries()[0].state is DeliveryState.ACCEPTED
-
-
-def test_a_refused_mail_is_sent_again_to_another_address(desk_clerk: Staffer) -> None:
-    board = desk_clerk.announce()
-    desk_clerk.deliver(Verdict.REFUSED, code=550, reply="no such user")
-    page = client_page(desk_clerk, board)
-
-    wrong = desk_clerk.send(page, "/repeats", {"address": "nobody"})
-    done = desk_clerk.send(page, "/repeats", {"address": "legal@acme.example"})
-
-    assert (wrong.status_code, done.status_code) == (422, 303)
-    assert 'value="nobody"' in wrong.text
-    assert {one.address for one in desk_clerk.deliveries()} == {"dpo@c-000.example", "legal@acme.example"}
-
-
-def test_another_address_is_told_of_this_client_alone(desk_clerk: Staffer) -> None:
-    shared = {"contacts": [{"email": "dpo@shared.example"}]}
-    board = desk_clerk.announce(shared, shared)
-    desk_clerk.deliver(Verdict.REFUSED, code=550, reply="no such user")
-
-    desk_clerk.send(client_page(desk_clerk, board), "/repeats", {"address": "legal@acme.example"})
-
-    other = f"{board}/clients/{desk_clerk.notice('Acme 1').id}"
-    assert "legal@acme.example" in desk_clerk.get(client_page(desk_clerk, board)).text
-    assert "legal@acme.example" not in desk_clerk.get(other).text
-
-
-def test_a_mail_that_arrived_is_not_sent_again(desk_clerk: Staffer) -> None:
-    board = desk_clerk.announce()
-    desk_clerk.deliver(Verdict.UNKNOWN)
-    shown = desk_clerk.get(client_page(desk_clerk, board))
-    desk_clerk.send(shown, "/arrival", {"evidence": "relay log: delivered"})
-
-    refused = desk_clerk.send(shown, "/repeats")
+    refused = manager.send(board, "/live", {"proof": "CHG-77", "clients": str(manager.notice().id)})
 
     assert refused.status_code == 409
-    assert "Only a mail that was refused, or whose arrival is unknown, is sent again." in refused.text
-    assert len(desk_clerk.deliveries()) == 1
+    assert "Please correct this" in refused.text
+    assert "This change cannot be made for one client and not for another." in refused.text
+    assert "CHG-77" in refused.text
 
 
-def test_a_refused_receipt_is_noted_and_leads_back_to_the_board(desk_clerk: Staffer) -> None:
+def test_what_somebody_else_has_recorded_as_live_is_said_and_the_proof_is_kept(desk_clerk: Staffer) -> None:
     board = desk_clerk.announce()
     desk_clerk.deliver()
-    token, notice = desk_clerk.token(desk_clerk.deliveries()[0].id), desk_clerk.notice()
-    with desk_clerk.runtime.transaction() as session:
-        answers.acknowledge(session, desk_clerk.runtime.desk, token, [notice.id], name="Camille Roy", now=now())
-    desk_clerk.deliver(Verdict.REFUSED, code=550, reply="no such user")
+    manager = desk_clerk.on_the_day(after=timedelta(days=1))
+    shown = manager.get(board)
+    manager.send(shown, "/live", {"proof": "CHG-76"})
 
-    done = desk_clerk.send(board, "/note", {"note": "Told by telephone."})
+    refused = manager.send(shown, "/live", {"proof": "CHG-77"})
 
-    assert (done.status_code, done.location) == (303, board)
-    assert "Nothing waits for you." in desk_clerk.get(board).text
-
-
-def test_what_has_a_page_to_settle_it_is_not_merely_noted(desk_clerk: Staffer) -> None:
-    board = desk_clerk.announce({}, {"contacts": []})
-    desk_clerk.deliver(Verdict.REFUSED, code=550, reply="no such user")
-
-    assert "A mail was refused" in desk_clerk.get(board).text
-    assert "/note" not in desk_clerk.get(board).text
+    assert refused.status_code == 409
+    assert "Please correct this" in refused.text
+    assert "This announcement has gone live already." in refused.text
+    assert "CHG-77</textarea>" in refused.text
 
 
-def test_an_answer_that_looks_like_a_machines_waits_until_a_person_has_looked(desk_clerk: Staffer) -> None:
-    board = desk_clerk.announce()
-    desk_clerk.deliver()
-    delivery, notice = desk_clerk.deliveries()[0], desk_clerk.notice()
-    with desk_clerk.runtime.transaction() as session:
-        token = desk_clerk.token(delivery.id)
-        answers.acknowledge(
-            session, desk_clerk.runtime.desk, token, [notice.id], name="Bot", machine_like=True, now=now()
-        )
+def test_a_draft_that_says_nothing_new_is_refused_and_everything_typed_is_kept(with_draft: Staffer) -> None:
+    shown = with_draft.get(PREVIEW)
+    with with_draft.runtime.transaction() as session:
+        base = registry.entries(session, registry.published(session))
+        draft = registry.replace_draft(session, base, by="test", now=now())
+        revision = str(draft.revision)
 
-    assert "looks like a machine’s" in desk_clerk.get("/staff/").text
-    desk_clerk.send(client_page(desk_clerk, board), "/review")
+    refused = with_draft.send(shown, "/announcements", {**WHY, "revision": revision, "effective_on": "2027-01-15"})
 
-    assert "Nothing waits for you." in desk_clerk.get("/staff/").text
-
-
-def test_a_withdrawal_that_looks_like_a_machines_is_put_before_a_person(desk_clerk: Staffer) -> None:
-    board = desk_clerk.announce()
-    desk_clerk.deliver()
-    token, notice, desk = desk_clerk.token(desk_clerk.deliveries()[0].id), desk_clerk.notice(), desk_clerk.runtime.desk
-    with desk_clerk.runtime.transaction() as session:
-        answers.object_to(session, desk, token, notice.id, name="Camille Roy", reasons="Too far.", now=now())
-        answers.withdraw(session, desk, token, notice.id, name="Bot", machine_like=True, now=now())
-
-    page = desk_clerk.get(client_page(desk_clerk, board)).text
-
-    assert "A withdrawal of it came within seconds" in page
-    assert "Withdrawal that looks like a machine’s: the objection stands" in page
-    desk_clerk.send(client_page(desk_clerk, board), "/review")
-    assert "A withdrawal of it came within seconds" not in desk_clerk.get(client_page(desk_clerk, board)).text
+    assert refused.status_code == 409
+    assert "Please correct this" in refused.text
+    assert "there is nothing to publish." in refused.text
+    assert REASONS["en"] in refused.text
+    assert 'value="2027-01-15"' in refused.text
 
 
-def test_the_time_line_tells_what_happened_in_its_order(desk_clerk: Staffer) -> None:
-    board = desk_clerk.announce()
-    desk_clerk.clock.shift(timedelta(minutes=5))
-    desk_clerk.deliver()
+def test_a_period_that_a_contract_leaves_blank_is_said_and_everything_typed_is_kept(with_draft: Staffer) -> None:
+    shown = with_draft.get(PREVIEW)
+    with with_draft.runtime.transaction() as session:
+        make_client(session, "C-900", company="Blank", pack="gdpr-scc-2021-915")
 
-    line = desk_clerk.get(client_page(desk_clerk, board)).text.partition("Time-line")[2]
+    refused = with_draft.send(shown, "/announcements", {**WHY, "effective_on": "2027-01-15"})
 
-    words = [
-        "Notice put in the outbox",
-        "Notice accepted by the client’s mail server",
-        "Notice received: the period starts",
-    ]
-    positions = [line.index(word) for word in words]
-    assert positions[0] == min(positions)
-
-
-def test_a_notice_is_shown_under_its_own_announcement_alone(desk_clerk: Staffer) -> None:
-    board = desk_clerk.announce()
-    other = f"/staff/announcements/{desk_clerk.notice().id}/clients/{desk_clerk.notice().id}"
-
-    assert desk_clerk.get(client_page(desk_clerk, board)).status_code == 200
-    assert desk_clerk.get(other).status_code == 404
-
-
-def test_a_notice_of_nobody_is_a_page_not_found(desk_clerk: Staffer) -> None:
-    board = desk_clerk.announce()
-
-    strange = desk_clerk.get(f"{board}/clients/{desk_clerk.announcement().id}")
-
-    assert strange.status_code == 404
-    assert "There is no such notice." in strange.text
+    assert refused.status_code == 409
+    assert "Please correct this" in refused.text
+    assert "A contract pack leaves this period blank." in refused.text
+    assert REASONS["en"] in refused.text
+    assert 'value="2027-01-15"' in refused.text
