@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -23,7 +24,7 @@ from notifier import runtime as wiring
 from notifier.adapters.http import sign
 from notifier.adapters.sending import Held, Outcome, Sender
 from notifier.runtime import Runtime, now
-from notifier.services import notices, outbox, webhooks
+from notifier.services import announcements, notices, outbox, reminders, webhooks
 from notifier.services.doorbell import Bell
 from notifier.services.webhooks import Parcel
 from notifier.settings import load
@@ -31,6 +32,8 @@ from notifier.settings import load
 log = structlog.get_logger()
 
 WEBHOOKS_AT_ONCE = 8
+NEVER = datetime.min.replace(tzinfo=UTC)
+REMINDER_PAUSE = timedelta(minutes=10)
 SETTLE_PAUSES = (0.1, 1, 5, 15)  # s; a deadlock, or a restart of the database, is over by then
 
 
@@ -41,6 +44,7 @@ class Worker:
         self.runtime = runtime
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self.sender: Sender = runtime.make_sender()
+        self._looked_at = NEVER  # for reminders, and found none
         self._mailing = threading.Lock()
         self._posting = threading.Lock()
 
@@ -60,6 +64,9 @@ class Worker:
             outbox.expire_leases(session, now=now())
             webhooks.expire_leases(session)
             notices.lapse_due(session, now=now())
+            announcements.announce_ended_prohibitions(session, now=now())
+            reminders.drop_stale(session, now=now())
+        self._remind()
         self.send_due()
         self.post_due()
         with self.runtime.transaction() as session:
@@ -67,6 +74,21 @@ class Worker:
 
     def close(self) -> None:
         self.sender.close()
+
+    def _remind(self) -> None:
+        """Put reminders in the outbox, tick by tick until none is due; then days pass slowly, and one look in a while
+        is enough.  One that cannot be written (somebody's own template, say) must keep no other mail from leaving.
+        """
+        at = now()
+        if self._looked_at <= at < self._looked_at + REMINDER_PAUSE:
+            return
+        self._looked_at = at
+        try:
+            with self.runtime.transaction() as session:
+                if reminders.send_due(session, self.runtime.desk, now=at):
+                    self._looked_at = NEVER
+        except Exception:
+            log.exception("reminders could not be written; they are tried again in a while")
 
     def _send_round(self) -> int:
         """One round: claim, hold at the dot, write down that they are about to leave, give the dots, write down the

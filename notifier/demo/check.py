@@ -34,7 +34,7 @@ from notifier.demo import story
 from notifier.demo.browser import Browser
 from notifier.models import Announcement, EventKind
 from notifier.runtime import Runtime, now
-from notifier.services import announcements, answers, events, notices, outbox, webhooks
+from notifier.services import announcements, answers, events, notices, outbox, previews, webhooks
 from notifier.settings import load
 
 HOST = "127.0.0.1"
@@ -183,7 +183,7 @@ def _refuse_too_early(stage: Stage) -> str:
 
 def _publish(stage: Stage) -> str:
     with stage.runtime.reading() as session:
-        earliest = announcements.preview(session, stage.runtime.desk, now=now()).earliest_effective_on
+        earliest = previews.preview(session, stage.runtime.desk, now=now()).earliest_effective_on
     _expect(earliest is not None, "the preview knows no earliest date")
     page = stage.staff.get("/staff/registry/draft/preview")
     board = stage.staff.submit(page, "/staff/announcements", _publication((earliest or date.max) + timedelta(days=7)))
@@ -273,10 +273,8 @@ def _board(stage: Stage) -> str:
         "terminated": 1,
         "silent": 3,
         "unreached": 1,
-        "unknown": 0,
-        "sending": 0,
     }
-    _expect(counts == wanted, f"the board counts {counts}")
+    _expect({status: count for status, count in counts.items() if count} == wanted, f"the board counts {counts}")
     page = stage.staff.get(f"/staff/announcements/{_announcement(stage).id}")
     _expect(page.status == OK and "Clinique des Trois Sources" in page.text, f"the board answers {page.status}")
     return "the board shows " + ", ".join(f"{count} {status}" for status, count in counts.items() if count)

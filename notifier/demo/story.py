@@ -13,7 +13,7 @@ from notifier.adapters.lists import read_clients, read_register
 from notifier.models import Role, User
 from notifier.rules.registry_diff import Entry
 from notifier.runtime import Runtime, now
-from notifier.services import announcements, clients, provider, registry, users
+from notifier.services import announcements, clients, previews, provider, registry, users
 from notifier.settings import BadSettings
 
 OVERRIDES = MappingProxyType(
@@ -73,7 +73,7 @@ def tell(runtime: Runtime, base_url: str) -> None:
             return
         cast(runtime, session, base_url)
         registry.add_entry(session, NEW, by=BY, now=now())
-        earliest = announcements.preview(session, runtime.desk, now=now()).earliest_effective_on
+        earliest = previews.preview(session, runtime.desk, now=now()).earliest_effective_on
         if earliest is None:
             raise LookupError("the demo has no clients")
         announcements.publish(
@@ -100,10 +100,9 @@ def cast(runtime: Runtime, session: Session, base_url: str) -> None:
     sheet = config / "demo" / "clients.csv"
     roles = runtime.settings.contact_roles
     rows = read_clients(
-        sheet.read_bytes(), filename=sheet.name, packs=list(runtime.desk.packs), roles=roles, languages=("en", "fr")
+        sheet.read_bytes(), filename=sheet.name, packs=runtime.desk.packs, roles=roles, languages=("en", "fr")
     )
-    told = {role for listed_roles in runtime.desk.addressed_roles.values() for role in listed_roles}
-    clients.import_clients(session, rows, roles=told, by=BY, now=now())
+    clients.import_clients(session, rows, packs=runtime.desk.packs, by=BY, now=now())
 
 
 def ana(session: Session) -> User:

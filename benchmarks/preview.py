@@ -1,0 +1,112 @@
+"""How long the preview of a hundred thousand clients on forty terms takes: a ratio against what must be done at least.
+
+The ceiling: one deadline for each of the forty terms, and reading the clients with their terms and contacts as bare
+rows.  The preview counts all clients and shows one page of them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+from sqlmodel import Session
+
+from notifier import runtime as wiring
+from notifier import settings
+from notifier.models import AnnouncementKind, Client, Contact, Provider, Terms
+from notifier.models.base import uuid7
+from notifier.rules.registry_diff import Entry
+from notifier.runtime import Runtime
+from notifier.services import previews, registry
+from notifier.services.affected import Subject, rule_under
+
+CLIENTS = 100_000
+TERMS = 40
+RUNS = 5
+GOAL = 3
+NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
+PACK = "outscale-hds-2022"
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        runtime = wiring.build(settings.load(Path(folder)))
+        wiring.migrate(runtime.engine)
+        fill(runtime)
+        ratios, took = [], []
+        for _ in range(RUNS):
+            ceiling = seconds(lambda: least(runtime))
+            took.append(seconds(lambda: preview(runtime)))
+            ratios.append(took[-1] / ceiling)
+        runtime.close()
+    ratio, median = statistics.median(ratios), statistics.median(took)
+    print(
+        f"a preview of {CLIENTS:,} clients on {TERMS} terms takes {ratio:.2f} x its ceiling, {median:.1f} s "
+        f"(goal {GOAL} x; SQLite)"
+    )
+
+
+def fill(runtime: Runtime) -> None:
+    """A registry with a draft, and clients with two contacts each; every fortieth has the same terms of its own."""
+    with runtime.transaction() as session:
+        session.add(Provider())
+        registry.replace_draft(session, [Entry(key="a", name="A", activity="Hosting")], by="bench", now=NOW)
+        registry.establish(session, by="bench", now=NOW)
+        registry.add_entry(session, Entry(key="b", name="B", activity="Hosting"), by="bench", now=NOW)
+        whole: dict[str, object] = {
+            "company": "Company",
+            "group": "",
+            "account_manager": "",
+            "account_manager_name": "",
+            "address": "",
+        }
+        whole |= {"postcode": "", "town": "", "country": "", "reseller": False, "services": [], "email_accepted": True}
+        ids = [uuid7() for _ in range(CLIENTS)]
+        clients = [{"id": one, "key": f"C-{n:06}", "created_at": NOW, **whole} for n, one in enumerate(ids)]
+        dated = {"pack": PACK, "signed_on": date(2024, 1, 1), "recorded_at": NOW, "replaced_at": None}
+        terms = [{"id": uuid7(), "client_id": one, "overrides": own_terms(n), **dated} for n, one in enumerate(ids)]
+        person = {"name": "Camille", "phone": "", "language": "fr", "left_at": None}
+        contacts = [
+            {"id": uuid7(), "client_id": one, "role": role, "email": f"{role}@c{n}.example", **person}
+            for n, one in enumerate(ids)
+            for role in ("contractual", "dpo")
+        ]
+        session.flush()
+        for table, rows in ((Client, clients), (Terms, terms), (Contact, contacts)):
+            session.execute(sa.insert(table), rows)
+
+
+def own_terms(number: int) -> dict[str, dict[str, str]]:
+    turn = number % TERMS
+    return {"subprocessor": {"period": f"{turn + 15} days"}} if turn else {}
+
+
+def preview(runtime: Runtime) -> None:
+    with runtime.reading() as session:
+        found = previews.preview(session, runtime.desk, now=NOW)
+    if (found.clients, len(found.groups), found.addresses) != (CLIENTS, TERMS, 2 * CLIENTS):
+        raise SystemExit("the preview counts wrongly")
+
+
+def least(runtime: Runtime) -> None:
+    subject = Subject(kind=AnnouncementKind.SUBPROCESSOR)
+    for number in range(TERMS):
+        rule_under(runtime.desk, PACK, own_terms(number), subject).promise(NOW)
+    with Session(runtime.engine) as session:
+        for table in (Client, Terms, Contact):
+            session.connection().exec_driver_sql(f"SELECT * FROM {table.__tablename__}").fetchall()  # noqa: S608 - our own names
+
+
+def seconds(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    act()
+    return time.perf_counter() - began
+
+
+if __name__ == "__main__":
+    main()
