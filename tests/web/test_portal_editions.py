@@ -12,7 +12,7 @@ from notifier.runtime import Runtime, now
 from notifier.services import corrections, registry
 from notifier.services.desk import Desk
 from tests.factories import REASONS
-from tests.services.stories import send_due
+from tests.services.stories import send_due, the_draft
 from tests.web.visiting import LATER, Page, Visitor, clock, of_kind, runtime, told, visitor, visitor_of_three
 
 __all__ = ["clock", "runtime", "visitor", "visitor_of_three"]
@@ -27,7 +27,8 @@ def correct(visitor: Visitor, **what: object) -> None:
     written = {"effective_on": made.effective_on + timedelta(days=14), **what}
 
     def write(session: Session, desk: Desk) -> None:
-        corrections.correct(session, desk, made.id, **written, why="It was wrong.", by="test", now=now())  # type: ignore[arg-type] # mixed
+        said = {**written, "take_draft": the_draft(session)}
+        corrections.correct(session, desk, made.id, **said, why="It was wrong.", by="test", now=now())  # type: ignore[arg-type] # mixed
 
     visitor.clock.shift(A_DAY)
     visitor.do(write)
