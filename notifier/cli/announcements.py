@@ -298,8 +298,9 @@ def announcements_decide(runtime: Runtime, session: Session, reference: str, dec
 @with_session
 def announcements_live(runtime: Runtime, session: Session, reference: str, proof: str) -> None:
     """Record that the change has gone live: for all, or for each client whose gate is open."""
+    del runtime
     one = announcements.by_reference(session, reference)
-    going_live.go_live(session, runtime.desk, one.id, by=operator(), now=now(), proof=proof)
+    going_live.go_live(session, one.id, by=operator(), now=now(), proof=proof)
     session.flush()
     board = notices.board(session, one.id, now=now())
     made = sum(row.notice.live_at is not None for row in board.rows)

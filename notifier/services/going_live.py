@@ -95,7 +95,6 @@ class ExclusionReasonMissing(ValueError):
 
 def go_live(
     session: Session,
-    desk: Desk,
     announcement_id: UUID,
     *,
     by: str,
@@ -109,7 +108,6 @@ def go_live(
     Where it can be made client by client, for those named, or for every client whose gate is open.  Raises GateClosed
     where somebody's right has not run at that instant.
     """
-    del desk
     announcement, board, at = _prepared(session, announcement_id, at, now)
     waiting = [row for row in board.rows if not row.notice.live_at and not row.notice.excluded_at]
     if board.rows and not waiting:

@@ -24,6 +24,7 @@ from notifier.models import (
     Delivery,
     DeliveryNotice,
     Edition,
+    EventKind,
     Link,
     MouldRow,
     Notice,
@@ -34,14 +35,15 @@ from notifier.models import (
     User,
 )
 from notifier.models.base import uuid7
-from notifier.rules.delivery_states import DeliveryState
+from notifier.rules.delivery_states import DeliveryState, DeliveryStep, next_delivery_state
 from notifier.rules.links import digest
 from notifier.rules.moulds import Mould
 from notifier.rules.periods import local_day, zone
 from notifier.rules.registry_diff import from_json
 from notifier.rules.terms import Rule
-from notifier.services import forwarding, letter_notes, letter_words, overrides, provider
+from notifier.services import events, forwarding, letter_notes, letter_words, overrides, provider
 from notifier.services.desk import Desk
+from notifier.services.events import Happened
 from notifier.services.rows import insert_new
 
 LABELS = letter_words.LABELS  # pages say things in the words of the letters
@@ -194,6 +196,23 @@ def _edition_told_before(session: Session, announcement: Announcement, carried: 
     number = session.exec(told).one()
     query = select(Edition).where(Edition.announcement_id == announcement.id, Edition.number == number)
     return session.exec(query.order_by(col(Edition.made_at).desc())).first() if number else None
+
+
+def drop(session: Session, deliveries: Sequence[Delivery], *, by: str, now: datetime) -> None:
+    """Take mails back that wait, since what they say holds no more."""
+    for delivery in deliveries:
+        delivery.state = next_delivery_state(delivery.state, DeliveryStep.DROP)
+        session.add(delivery)
+    happened = [
+        Happened(
+            kind=EventKind.DELIVERY_DROPPED,
+            about=delivery.id,
+            announcement=delivery.announcement_id,
+            data={"letter": delivery.letter},
+        )
+        for delivery in deliveries
+    ]
+    events.record_all(session, happened, by=by, now=now)
 
 
 def told_notices(session: Session, announcement_id: UUID) -> set[UUID]:

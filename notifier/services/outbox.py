@@ -98,7 +98,8 @@ def claim(session: Session, desk: Desk, *, worker: str, limit: int, now: datetim
     outdated = _outdated(session, rows)
     for row in rows:
         if row.id in outdated:
-            _drop(session, row, now=now)
+            letters.drop(session, [row], by=MACHINE, now=now)
+            doorbell.ring(session, doorbell.Bell.OUTBOX)  # it took a place in this round
             continue
         row.state = next_delivery_state(row.state, DeliveryStep.CLAIM)
         row.attempt, row.claimed_by, row.lease_until = row.attempt + 1, worker, lease_until
@@ -328,14 +329,6 @@ def _for_nobody(delivery_ids: Sequence[UUID]) -> SelectOfScalar[UUID]:
         .group_by(col(DeliveryNotice.delivery_id))
         .having(meant == 0)
     )
-
-
-def _drop(session: Session, row: Delivery, *, now: datetime) -> None:
-    row.state = next_delivery_state(row.state, DeliveryStep.DROP)
-    session.add(row)
-    kind, announcement, facts = EventKind.DELIVERY_DROPPED, row.announcement_id, {"letter": row.letter}
-    events.record(session, kind, about=row.id, announcement=announcement, by=MACHINE, now=now, **facts)
-    doorbell.ring(session, doorbell.Bell.OUTBOX)  # it took a place in this round
 
 
 def _content(filler: letters.Filler, row: Delivery) -> bytes:

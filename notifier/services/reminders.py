@@ -37,7 +37,7 @@ from notifier.models import (
     Sealed,
 )
 from notifier.rules.calendars import ONE_DAY
-from notifier.rules.delivery_states import DeliveryState, DeliveryStep, next_delivery_state
+from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.notice_states import NoticeState
 from notifier.rules.periods import local_day, zone
 from notifier.rules.reminders import Schedule
@@ -114,12 +114,7 @@ def drop_stale(session: Session, *, now: datetime) -> None:
     )
     waiting = select(Delivery).where(Delivery.letter == REMINDER, Delivery.state == DeliveryState.WAITING)
     stale = session.exec(waiting.where(~awaited.exists()).limit(LIMIT).with_for_update(skip_locked=True)).all()
-    for delivery in stale:
-        delivery.state = next_delivery_state(delivery.state, DeliveryStep.DROP)
-        session.add(delivery)
-    kind, data = EventKind.DELIVERY_DROPPED, {"letter": REMINDER}
-    happened = [Happened(kind=kind, about=row.id, announcement=row.announcement_id, data=data) for row in stale]
-    events.record_all(session, happened, by=notices.MACHINE, now=now)
+    letters.drop(session, stale, by=notices.MACHINE, now=now)
 
 
 def _under_way(session: Session, desk: Desk, *, now: datetime) -> Sequence[Announcement]:

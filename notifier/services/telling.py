@@ -27,7 +27,7 @@ from notifier.models import (
     Sealed,
 )
 from notifier.models.base import uuid7
-from notifier.rules.delivery_states import DeliveryState, DeliveryStep, next_delivery_state
+from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.notice_states import NoticeState, NoticeStep
 from notifier.rules.terms import Channel
 from notifier.services import doorbell, events, items, letters, provider
@@ -91,7 +91,7 @@ def tell_anew(
     """
     known = _notices(session, announcement)
     already = _told(session, announcement)
-    _drop_waiting(session, announcement, by=by, now=now)
+    drop_unsent(session, announcement, by=by, now=now)
     sealed = _seal(session, announcement, affected, now=now)
     restarted = [one for one in affected if one.client.id in known]
     for one in restarted:
@@ -267,10 +267,6 @@ def _told(session: Session, announcement: Announcement) -> set[UUID]:
 
 def drop_unsent(session: Session, announcement: Announcement, *, by: str, now: datetime) -> None:
     """Take back what has not left yet; a mail that a worker holds is let go."""
-    _drop_waiting(session, announcement, by=by, now=now)
-
-
-def _drop_waiting(session: Session, announcement: Announcement, *, by: str, now: datetime) -> None:
     waiting = session.exec(
         select(Delivery)
         .where(Delivery.announcement_id == announcement.id, Delivery.state == DeliveryState.WAITING)
@@ -278,16 +274,7 @@ def _drop_waiting(session: Session, announcement: Announcement, *, by: str, now:
         .with_for_update()
     ).all()
     dropped = [row for row in waiting if row.letter not in letters.OUTLASTING]
-    for row in dropped:
-        row.state = next_delivery_state(row.state, DeliveryStep.DROP)
-        session.add(row)
-    happened = [
-        Happened(
-            kind=EventKind.DELIVERY_DROPPED, about=row.id, announcement=announcement.id, data={"letter": row.letter}
-        )
-        for row in dropped
-    ]
-    events.record_all(session, happened, by=by, now=now)
+    letters.drop(session, dropped, by=by, now=now)
     of_this = select(Notice.id).where(Notice.announcement_id == announcement.id)
     session.execute(
         sa.delete(PaperLetter).where(
@@ -337,12 +324,4 @@ def drop_for_nobody(session: Session, announcement: Announcement, *, by: str, no
         .order_by(col(Delivery.id))
         .with_for_update(of=Delivery)
     )
-    rows = session.exec(waiting).all()
-    for row in rows:
-        row.state = next_delivery_state(row.state, DeliveryStep.DROP)
-        session.add(row)
-    kind = EventKind.DELIVERY_DROPPED
-    happened = [
-        Happened(kind=kind, about=row.id, announcement=announcement.id, data={"letter": row.letter}) for row in rows
-    ]
-    events.record_all(session, happened, by=by, now=now)
+    letters.drop(session, session.exec(waiting).all(), by=by, now=now)

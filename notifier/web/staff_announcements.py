@@ -114,7 +114,6 @@ def go_live(announcement_id: UUID) -> ResponseReturnValue:
         with transaction() as session:
             made = going_live.go_live(
                 session,
-                desk(),
                 announcement_id,
                 by=by(),
                 now=now(),

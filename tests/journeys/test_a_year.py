@@ -173,12 +173,12 @@ def spring(year: Year) -> Announcement:
     notices.lapse_due(session, now=at(4, 28))
     assert year.notice(change, year.alpha).object_by == before
     with pytest.raises(going_live.GateClosed):
-        going_live.go_live(session, desk, change.id, by=ANA, now=at(5, 4))
+        going_live.go_live(session, change.id, by=ANA, now=at(5, 4))
 
-    going_live.go_live(session, desk, change.id, by=ANA, now=at(5, 18), proof="change 4711")
+    going_live.go_live(session, change.id, by=ANA, now=at(5, 18), proof="change 4711")
     assert year.gate(change, year.gamma, at(5, 18)) == (Hold.OBJECTION,)
     year.withdraw_objection(year.gamma, change, at(5, 20))
-    going_live.go_live(session, desk, change.id, by=ANA, now=at(6, 1))
+    going_live.go_live(session, change.id, by=ANA, now=at(6, 1))
     assert change.state == "live"
     return change
 
@@ -220,7 +220,7 @@ def summer(year: Year) -> None:
     assert year.gate(move, year.alpha, at(9, 1)) == (Hold.REFUSAL,)
     notices.lapse_due(session, now=at(8, 28))
     going_live.exclude(session, year.notice(move, year.alpha).id, why="It does not agree.", by=ANA, now=at(8, 28))
-    going_live.go_live(session, desk, move.id, by=ANA, now=at(9, 1))
+    going_live.go_live(session, move.id, by=ANA, now=at(9, 1))
     clients = (year.alpha, year.beta, year.gamma)
     made_for = {client.key: year.notice(move, client).live_at is not None for client in clients}
     assert made_for == {"alpha": False, "beta": True, "gamma": True}
@@ -245,7 +245,7 @@ def autumn(year: Year) -> None:
     year.send(at(9, 14))
     assert year.rule_period(year.notice(emergency, year.alpha)) == "45 days"  # of the contract signed in June
     year.answer(year.alpha, emergency, AnswerKind.CONSENT, at(9, 14, 15))
-    going_live.go_live(session, desk, emergency.id, by=ANA, now=at(9, 15))
+    going_live.go_live(session, emergency.id, by=ANA, now=at(9, 15))
     assert year.gate(emergency, year.beta, at(9, 15)) == (Hold.PERIOD,)
 
     why = {"en": "The old provider is bankrupt.", "fr": "L’ancien prestataire est en faillite."}
@@ -287,7 +287,7 @@ def winter(year: Year) -> None:
     year.send(at(11, 2))
     notices.lapse_due(session, now=at(12, 28))
     assert year.gate(change, year.gamma, at(12, 28)) == ()  # it may still leave, and the change does not wait for that
-    going_live.go_live(session, desk, change.id, by=ANA, now=at(12, 28))
+    going_live.go_live(session, change.id, by=ANA, now=at(12, 28))
     terms = {year.notice(change, year.alpha).terms_id, year.notice(first_of(session), year.alpha).terms_id}
     assert len(terms) == 2  # one client, two contract versions in a year
 

@@ -430,7 +430,7 @@ def test_going_live_changes_the_list_in_force(session: Session, desk: Desk) -> N
     the_day = run_out(session, desk, announcement)
     before = registry.live(session, the_day)
 
-    going_live.go_live(session, desk, announcement.id, by="ana", now=the_day)
+    going_live.go_live(session, announcement.id, by="ana", now=the_day)
 
     after = registry.live(session, the_day)
     assert before is not None
@@ -450,7 +450,7 @@ def test_going_live_against_a_closed_gate_is_refused_with_what_holds_it(session:
     send_due(session, desk, now=NOON)
 
     with pytest.raises(GateClosed, match=r"the gate is closed \(unreached, period\)") as refused:
-        going_live.go_live(session, desk, announcement.id, by="ana", now=NOON)
+        going_live.go_live(session, announcement.id, by="ana", now=NOON)
 
     assert refused.value.gate.holds == (Hold.UNREACHED, Hold.PERIOD)
     assert announcement.live_at is None
@@ -466,7 +466,7 @@ def test_before_the_announced_day_an_open_gate_is_not_enough(session: Session, d
     notices.lapse_due(session, now=after_the_period)
 
     with pytest.raises(GateClosed, match="the announced day has not come"):
-        going_live.go_live(session, desk, announcement.id, by="ana", now=after_the_period)
+        going_live.go_live(session, announcement.id, by="ana", now=after_the_period)
 
 
 def test_a_breach_is_recorded_as_what_it_is(session: Session, desk: Desk) -> None:
@@ -487,10 +487,10 @@ def test_going_live_happens_once(session: Session, desk: Desk) -> None:
     make_client(session)
     announcement = make_announcement(session, desk)
     the_day = run_out(session, desk, announcement)
-    going_live.go_live(session, desk, announcement.id, by="ana", now=the_day)
+    going_live.go_live(session, announcement.id, by="ana", now=the_day)
 
     with pytest.raises(AlreadyLive):
-        going_live.go_live(session, desk, announcement.id, by="ana", now=the_day)
+        going_live.go_live(session, announcement.id, by="ana", now=the_day)
 
     assert len(happened(session, EventKind.VERSION_LIVE)) == 2  # the first list, and this one
 
@@ -502,7 +502,7 @@ def test_what_is_announced_is_upcoming_until_it_is_live(session: Session, desk: 
     assert announcements.upcoming(session) == announcements.newest(session) == [announcement]
 
     the_day = run_out(session, desk, announcement)
-    going_live.go_live(session, desk, announcement.id, by="ana", now=the_day)
+    going_live.go_live(session, announcement.id, by="ana", now=the_day)
 
     assert (announcements.upcoming(session), announcements.newest(session)) == ([], [announcement])
 
@@ -524,7 +524,7 @@ def test_a_later_announcement_does_not_go_live_before_an_earlier_one(session: Se
     the_day = run_out(session, desk, later)
 
     with pytest.raises(EarlierNotLive, match=r"SP-2026-0002 was announced earlier and has not gone live"):
-        going_live.go_live(session, desk, later.id, by="ana", now=the_day)
+        going_live.go_live(session, later.id, by="ana", now=the_day)
     with pytest.raises(EarlierNotLive), session.begin_nested():
         breach(session, desk, later, now=the_day)
     before = registry.live(session, the_day)
@@ -532,7 +532,7 @@ def test_a_later_announcement_does_not_go_live_before_an_earlier_one(session: Se
     assert (before.number, happened(session, EventKind.ANNOUNCEMENT_LIVE)) == (1, [])
 
     for announcement in (earlier, later):
-        going_live.go_live(session, desk, announcement.id, by="ana", now=the_day)
+        going_live.go_live(session, announcement.id, by="ana", now=the_day)
     after = registry.live(session, the_day)
     assert after is not None
     assert after.number == 3
@@ -556,7 +556,7 @@ def test_a_client_imported_after_publishing_is_untold_and_holds_the_gate_until_i
     board = notices.board(session, announcement.id, now=the_day)
     assert (board.untold, board.gate.holds, board.gate.opens_at) == ((globex,), (Hold.NOT_TOLD,), None)
     with pytest.raises(GateClosed, match="not_told"):
-        going_live.go_live(session, desk, announcement.id, by="ana", now=the_day)
+        going_live.go_live(session, announcement.id, by="ana", now=the_day)
 
     told = announcements.tell_latecomers(session, desk, announcement.id, by="ana", now=the_day)
     (mail,) = send_due(session, desk, now=the_day)
@@ -584,9 +584,9 @@ def test_when_the_latecomers_period_is_over_too_the_change_goes_live(session: Se
     assert end > announcement.effective_at
 
     with pytest.raises(GateClosed):
-        going_live.go_live(session, desk, announcement.id, by="ana", now=end - timedelta(seconds=1))
+        going_live.go_live(session, announcement.id, by="ana", now=end - timedelta(seconds=1))
     notices.lapse_due(session, now=end)
-    going_live.go_live(session, desk, announcement.id, by="ana", now=end)
+    going_live.go_live(session, announcement.id, by="ana", now=end)
 
     assert announcement.state == "live"
     make_client(session, "C-3")

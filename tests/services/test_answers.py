@@ -642,7 +642,7 @@ def test_a_doubtful_consent_that_was_refused_since_opens_nothing_when_it_is_revi
 def test_what_has_been_made_can_neither_be_agreed_to_nor_refused(asked: Asked) -> None:
     asked.consent()
     end = asked.announcement.effective_at
-    going_live.go_live(asked.session, asked.desk, asked.announcement.id, by="ana", now=end)
+    going_live.go_live(asked.session, asked.announcement.id, by="ana", now=end)
 
     with pytest.raises(TooLateToConsent):
         asked.refuse(now=end)

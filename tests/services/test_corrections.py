@@ -174,7 +174,7 @@ def test_a_corrected_replacement_stays_a_replacement_under_the_next_number(story
     end = story.announcement.effective_at
     story.send(LATER)
     notices.lapse_due(story.session, now=end)
-    going_live.go_live(story.session, story.desk, story.announcement.id, by="ana", now=end)
+    going_live.go_live(story.session, story.announcement.id, by="ana", now=end)
     live = registry.live(story.session, end)
     assert live is not None
     assert {(one.name, one.town) for one in registry.entries(story.session, live)} == {
@@ -498,7 +498,7 @@ def test_a_postponement_restarts_no_clock_and_tells_whoever_was_told(story: Stor
     assert "1 July 2026" in text_of(mail.content)
     with pytest.raises(going_live.GateClosed):
         going_live.go_live(
-            story.session, story.desk, story.announcement.id, by="ana", now=datetime(2026, 6, 30, 21, 59, tzinfo=UTC)
+            story.session, story.announcement.id, by="ana", now=datetime(2026, 6, 30, 21, 59, tzinfo=UTC)
         )
 
 
@@ -526,13 +526,13 @@ def test_a_client_for_whom_it_is_live_is_not_told_that_it_comes_later(session: S
     the_day = announcement.effective_at
     notices.lapse_due(session, now=the_day)
     first, second = notices.board(session, announcement.id, now=the_day).rows
-    going_live.go_live(session, desk, announcement.id, notice_ids=[first.notice.id], by="ana", now=the_day)
+    going_live.go_live(session, announcement.id, notice_ids=[first.notice.id], by="ana", now=the_day)
 
     corrections.postpone(session, desk, announcement.id, effective_on=SUMMER, reasons=BOTH, by="ana", now=the_day)
 
     assert [mail.address for mail in deliveries(session, "postponed")] == ["dpo@c-2.example"]
     with pytest.raises(going_live.GateClosed):
-        going_live.go_live(session, desk, announcement.id, notice_ids=[second.notice.id], by="ana", now=the_day)
+        going_live.go_live(session, announcement.id, notice_ids=[second.notice.id], by="ana", now=the_day)
 
 
 # --- withdrawn -------------------------------------------------------------------------------------------------------
@@ -551,7 +551,7 @@ def test_a_withdrawn_change_never_goes_live_and_whoever_was_told_is_told_so(stor
         with pytest.raises(NotPublished):
             verb()
     with pytest.raises(NotPublished):
-        going_live.go_live(story.session, story.desk, story.announcement.id, by="ana", now=LATER)
+        going_live.go_live(story.session, story.announcement.id, by="ana", now=LATER)
 
 
 def test_a_termination_outlives_the_withdrawal_of_its_cause(story: Story) -> None:
@@ -618,7 +618,7 @@ def test_after_a_withdrawal_the_next_draft_begins_with_the_list_in_force(story: 
     send_due(story.session, story.desk, now=LATER)
     end = again.effective_at
     notices.lapse_due(story.session, now=end)
-    going_live.go_live(story.session, story.desk, again.id, by="ana", now=end)
+    going_live.go_live(story.session, again.id, by="ana", now=end)
     live = registry.live(story.session, end)
     assert live is not None
     assert (live.number, [one.key for one in registry.entries(story.session, live)]) == (3, ["equinix", "zayo"])

@@ -72,9 +72,7 @@ class Story:
         self, announcement: Announcement, now: datetime, *ns: int, at: datetime | None = None, proof: str = ""
     ) -> None:
         ids = [self.notice(n).id for n in ns] or None
-        going_live.go_live(
-            self.session, self.desk, announcement.id, notice_ids=ids, at=at, proof=proof, by="ana", now=now
-        )
+        going_live.go_live(self.session, announcement.id, notice_ids=ids, at=at, proof=proof, by="ana", now=now)
 
     def live(self) -> list[bool]:
         return [bool(self.notice(n).live_at) for n in range(len(self.clients))]
@@ -157,9 +155,9 @@ def test_a_consent_that_came_after_the_start_does_not_make_the_start_lawful(sess
     answers.consent(session, desk, token, notice_of(session, client).id, name="C. Roy", now=agreed)
 
     with pytest.raises(GateClosed, match="consent"):
-        going_live.go_live(session, desk, draft.id, at=began, by="ana", now=agreed)
+        going_live.go_live(session, draft.id, at=began, by="ana", now=agreed)
 
-    going_live.go_live(session, desk, draft.id, at=agreed, by="ana", now=agreed)
+    going_live.go_live(session, draft.id, at=agreed, by="ana", now=agreed)
 
 
 def test_an_objection_that_was_settled_after_the_start_held_the_start(story: Story) -> None:
@@ -312,7 +310,7 @@ def test_a_window_that_outlasts_the_period_holds_nothing_and_stays_open_after_th
     assert (notice.object_by - NOON.date()).days >= 90
     assert notice.holds_until <= announcement.effective_at
 
-    going_live.go_live(session, desk, announcement.id, by="ana", now=announcement.effective_at)
+    going_live.go_live(session, announcement.id, by="ana", now=announcement.effective_at)
     assert notices.lapse_due(session, now=announcement.effective_at) == 0
 
     token, last = token_for(session, desk, "dpo@c-001.example"), notice.object_until - timedelta(seconds=1)

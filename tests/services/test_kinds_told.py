@@ -434,14 +434,14 @@ def test_an_emergency_asks_each_client_for_its_consent_and_shortens_nobodys_peri
     assert {key: row.status for key, row in rows.items()} == {"C-1": "consented", "C-2": "silent", "C-3": "refused"}
     assert rows["C-2"].notice.object_by == date(2026, 4, 3)  # as for any change of subprocessor
 
-    going_live.go_live(session, desk, emergency.id, by="ana", now=tomorrow)
+    going_live.go_live(session, emergency.id, by="ana", now=tomorrow)
     rows = by_key(session, emergency, now=tomorrow)
     assert {key for key, row in rows.items() if row.notice.live_at} == {"C-1"}
     assert announcements.upcoming(session) == [emergency]
 
     end = rows["C-2"].notice.object_until
     notices.lapse_due(session, now=end)
-    going_live.go_live(session, desk, emergency.id, by="ana", now=end)
+    going_live.go_live(session, emergency.id, by="ana", now=end)
     assert emergency.state is AnnouncementState.LIVE
     assert not any(row.notice.live_in_breach for row in by_key(session, emergency, now=end).values())
 
@@ -453,7 +453,7 @@ def test_without_every_consent_an_emergency_begins_only_as_a_breach_for_those_wh
     say(session, desk, CONSENTING, AnswerKind.CONSENT, now=NOON)
     with pytest.raises(GateClosed):
         going_live.go_live(
-            session, desk, emergency.id, by="ana", now=tomorrow,
+            session, emergency.id, by="ana", now=tomorrow,
             notice_ids=[row.notice.id for row in by_key(session, emergency, now=tomorrow).values()],
         )  # fmt: skip
 
@@ -507,7 +507,7 @@ def test_a_subprocessor_that_leaves_or_moves_its_office_is_told_for_information(
     send_due(session, desk, now=NOON)
 
     assert rights(session, desk) == set()
-    going_live.go_live(session, desk, announcement.id, by="ana", now=NOON)
+    going_live.go_live(session, announcement.id, by="ana", now=NOON)
     assert notice_of(session, client).live_at == NOON
     assert announcement.state is AnnouncementState.LIVE
 
@@ -550,7 +550,7 @@ def test_a_change_of_nobodys_concern_takes_effect_on_its_day(session: Session, d
     make_provider(session)
     announcement = told(session, desk, written(session, K.SUPPORT, support(), on=NOON.date()))
 
-    going_live.go_live(session, desk, announcement.id, by="ana", now=NOON)
+    going_live.go_live(session, announcement.id, by="ana", now=NOON)
 
     assert announcement.state is AnnouncementState.LIVE
     with pytest.raises(NotPublished):
@@ -566,6 +566,6 @@ def test_a_sealed_rule_outlives_the_contract_it_was_read_from(session: Session, 
 
     send_due(session, gone, now=NOON)
     notices.lapse_due(session, now=end)
-    going_live.go_live(session, gone, announcement.id, by="ana", now=end)
+    going_live.go_live(session, announcement.id, by="ana", now=end)
 
     assert announcement.state is AnnouncementState.LIVE

@@ -47,13 +47,13 @@ def test_a_change_for_everybody_waits_for_whoever_blocks_the_one_before(
     answers.object_to(session, desk, token, mine.id, name="Zoé Roy", reasons="No.", now=NOON)
     later = announce(session, desk, "Archivexemple", per_client=False)
     send_due(session, desk, now=NOON)
-    going_live.go_live(session, desk, earlier.id, by="ana", now=LATER)
+    going_live.go_live(session, earlier.id, by="ana", now=LATER)
     assert (notice_of(session, earlier, two[0]).live_at, earlier.state) == (None, "published")
 
     with pytest.raises(EarlierNotLive, match=earlier.reference):
-        going_live.go_live(session, desk, later.id, by="ana", now=LATER)
+        going_live.go_live(session, later.id, by="ana", now=LATER)
     going_live.exclude(session, mine.id, why="It objects.", by="ana", now=LATER)
-    going_live.go_live(session, desk, later.id, by="ana", now=LATER)
+    going_live.go_live(session, later.id, by="ana", now=LATER)
     assert later.state == "live"
 
 
@@ -120,7 +120,7 @@ def test_when_everybody_is_excluded_nothing_goes_live(session: Session, desk: De
         going_live.exclude(session, mine.id, why="They object.", by="ana", now=NOON)
 
     with pytest.raises(NobodyLeft):
-        going_live.go_live(session, desk, announcement.id, by="ana", now=LATER)
+        going_live.go_live(session, announcement.id, by="ana", now=LATER)
 
     states = session.exec(select(Delivery.state).where(Delivery.letter == "notice")).all()
     assert list(states) == ["dropped", "dropped"]  # nobody is told of what is not done for it

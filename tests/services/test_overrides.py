@@ -117,7 +117,7 @@ def test_two_persons_may_tell_it_late_and_the_legal_reason_stands_on_the_notice(
     decided = overrides.confirmed(session, draft.id, LATE)
     assert decided is not None
     assert (decided.asked_by, decided.decided_by) == ("user:ana", "user:bob")
-    going_live.go_live(session, desk, draft.id, by="user:ana", now=draft.effective_at)
+    going_live.go_live(session, draft.id, by="user:ana", now=draft.effective_at)
     assert draft.state is AnnouncementState.LIVE
 
 

@@ -43,7 +43,7 @@ class Story:
     def go_live(self, announcement: Announcement, now: datetime, *keys: str) -> None:
         notices.lapse_due(self.session, now=now)
         ids = [self.row(announcement, key, now).notice.id for key in keys] or None
-        going_live.go_live(self.session, self.desk, announcement.id, notice_ids=ids, by="ana", now=now)
+        going_live.go_live(self.session, announcement.id, notice_ids=ids, by="ana", now=now)
 
     def exclude(self, announcement: Announcement, key: str, now: datetime) -> None:
         notice = self.row(announcement, key, now).notice

@@ -393,7 +393,7 @@ def test_a_receipt_stays_as_it_is_once_the_change_has_been_made(session: Session
     client, announcement = announce(session, desk)
     letter = send_letter(session, desk, client, announcement)
     receive(session, desk, letter, date(2026, 3, 4))
-    going_live.go_live(session, desk, announcement.id, by="user:ana", now=MUCH_LATER)
+    going_live.go_live(session, announcement.id, by="user:ana", now=MUCH_LATER)
 
     with pytest.raises(paper.Settled):
         receive(session, desk, letter, date(2026, 3, 5))

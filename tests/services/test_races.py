@@ -419,9 +419,7 @@ def test_an_objection_that_is_just_being_recorded_keeps_the_change_from_going_li
     _, refused = overlapping(
         postgresql,
         object_for(postgresql, first, "dpo@c-1.example"),
-        lambda session: going_live.go_live(
-            session, postgresql.desk, announced, notice_ids=[first, second], by="ana", now=now
-        ),
+        lambda session: going_live.go_live(session, announced, notice_ids=[first, second], by="ana", now=now),
     )
 
     assert isinstance(refused, GateClosed)
@@ -438,7 +436,7 @@ def test_a_client_that_is_being_excluded_and_made_live_at_once_is_one_of_both(
         going_live.exclude(session, first, why="It stays.", by="ana", now=now)
 
     def go_live(session: Session) -> None:
-        going_live.go_live(session, postgresql.desk, announced, by="ana", now=now)
+        going_live.go_live(session, announced, by="ana", now=now)
 
     _, other = overlapping(postgresql, *((exclude, go_live) if exclusion_first else (go_live, exclude)))
 

@@ -220,7 +220,7 @@ def test_after_going_live_nothing_waits_to_be_caught_up_for_ever(session: Sessio
     story.send()
     end = story.announcement.effective_at
     notices.lapse_due(session, now=end)
-    going_live.go_live(session, story.desk, story.announcement.id, by="ana", now=end)
+    going_live.go_live(session, story.announcement.id, by="ana", now=end)
 
     story.comes_back(LEGAL, now=end + A_DAY)
 

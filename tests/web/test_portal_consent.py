@@ -155,7 +155,7 @@ def test_consent_comes_too_late_once_the_change_has_been_made(asked: Visitor) ->
     made = asked.announcement()
     review = asked.fill(asked.act("refusal"), SIGNED)
     at = made.effective_at + timedelta(hours=1)
-    asked.do(lambda session, desk: going_live.go_live(session, desk, made.id, by="test", now=at))
+    asked.do(lambda session, _desk: going_live.go_live(session, made.id, by="test", now=at))
     assert asked.announcement().state is AnnouncementState.LIVE
 
     late = asked.send(review, {})

@@ -217,7 +217,7 @@ def test_a_change_that_went_live_in_time_says_so_and_keeps_every_right(runtime: 
     made = visitor.announcement()
     at = made.effective_at + timedelta(hours=1)
     visitor.clock.move_to(at)
-    visitor.do(lambda session, desk: going_live.go_live(session, desk, made.id, by="test", now=at))
+    visitor.do(lambda session, _desk: going_live.go_live(session, made.id, by="test", now=at))
 
     text = visitor.get(visitor.address).text
 

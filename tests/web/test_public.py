@@ -103,7 +103,7 @@ def test_a_change_that_is_live_is_in_the_list_and_no_longer_announced(browser: F
     with runtime.transaction() as session:
         announcement = make_announcement(session, runtime.desk)
         send_due(session, runtime.desk, now=NOON)
-        going_live.go_live(session, runtime.desk, announcement.id, by="test", now=announcement.effective_at)
+        going_live.go_live(session, announcement.id, by="test", now=announcement.effective_at)
 
     page = browser.get("/subprocessors").text
 
