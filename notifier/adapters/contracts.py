@@ -10,7 +10,7 @@ from typing import Any
 from notifier.rules.terms import BadPack, Pack
 
 GENERAL_TERMS = "general_terms"  # names the pack that speaks where this one says nothing
-KEYS = frozenset({"version", "title", "territory", "defaults", "rules", GENERAL_TERMS})
+KEYS = frozenset({"version", "title", "territory", "asks", "defaults", "rules", GENERAL_TERMS})
 
 
 def read_packs(search_path: Sequence[Path]) -> dict[str, Pack]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias
+from urllib.parse import quote, urlsplit
 
 Fact: TypeAlias = str | Sequence[Mapping[str, str]]
 
@@ -27,6 +28,8 @@ _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 _FOREIGN = re.compile("[\ue000-\uf8ff\ud800-\udfff]")  # our own marks, and halves of characters
 _UNCLEAN = re.compile(f"{_LINE_ENDS.pattern}|{_CONTROLS.pattern}|{_FOREIGN.pattern}")
 _NEVER = "(?!)"
+_PATH = "/%:@!$&'()*+,;=~"  # with letters, figures and "-._", what a path may hold as it is
+_URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,300}/[A-Za-z0-9._/%:@!$&'()*+,;=~-]{0,600}")
 _PLAIN = re.compile(r"[A-Za-z0-9._@<>:/+-](?:[A-Za-z0-9._@<>:/+, -]{0,198}[A-Za-z0-9._@<>:/+-])?")
 _SIMPLE = re.compile("[A-Za-z0-9 .,:;/_()-]+")  # the same in text, in HTML and in quoted-printable: most values
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
@@ -54,6 +57,7 @@ class Kind(StrEnum):
     HTML = "html"  # the HTML part, in text or between the quotes of an attribute
     ICS = "ics"  # text of a calendar
     WORD = "word"  # plain characters in a body
+    URL = "url"  # an address of the web in a header
 
 
 def clean(text: str) -> str:
@@ -70,6 +74,21 @@ def quoted(text: str) -> bytes:
     # The x keeps room for the soft break, and keeps a last space from being the end of the text.
     encoded = b2a_qp(text.encode() + b"x")[:-1].replace(b"\n", b"\r\n")
     return encoded if encoded.endswith(b"\n") else encoded + b"=\r\n"
+
+
+def url(text: str) -> bytes:
+    """Return an address of the web in ASCII (RFC 3986); it is never folded (RFC 2369, 2).  What is none raises
+    MouldError.
+    """
+    parts = urlsplit(text)
+    try:
+        host = parts.netloc.encode("idna").decode()
+    except UnicodeError:
+        host = ""
+    written = f"{parts.scheme}://{host}{quote(parts.path, safe=_PATH)}"
+    if _URL.fullmatch(written) is None:
+        raise MouldError(f"{text[:80]!r} is no address that may stand in a header")
+    return written.encode()
 
 
 def plain(text: str) -> bytes:
@@ -164,6 +183,7 @@ _WRITE: Mapping[Kind, Callable[[str], bytes]] = MappingProxyType(
         Kind.HTML: _html,
         Kind.ICS: _calendar_text,
         Kind.WORD: lambda value: quoted(plain(value).decode()),
+        Kind.URL: url,
     }
 )
 

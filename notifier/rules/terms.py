@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from notifier.rules.calendars import ONE_DAY, BadPeriod, Calendar
+from notifier.rules.completeness import Asks
 from notifier.rules.kinds import KINDS, LANGUAGES, AnnouncementKind
 from notifier.rules.periods import (
     Backward,
@@ -417,13 +418,15 @@ WITHIN = "within"  # the aspect of a place inside the territory that the contrac
 class Pack:
     """The rules of one contract version, by kind of announcement, or by kind and aspect ("certification.renewed").
 
-    `territory` lists the countries (ISO 3166) in which a place of hosting may change without being a move.
+    `territory` lists the countries (ISO 3166) in which a place of hosting may change without being a move, `asks` whose
+    questions about each subprocessor the list has to answer.
     """
 
     name: str
     title: Mapping[str, str]
     version: str
     territory: tuple[str, ...]
+    asks: tuple[Asks, ...]
     written: Mapping[str, Mapping[str, Any]] = field(repr=False)
 
     @classmethod
@@ -439,6 +442,7 @@ class Pack:
                 title={language: data["title"][language] for language in LANGUAGES},
                 version=data["version"],
                 territory=_names("territory", data.get("territory", (general or {}).get("territory", ()))),
+                asks=_asks(data.get("asks", (general or {}).get("asks", (Asks.GDPR,)))),
                 written=_written(data, general or {"defaults": {}, "rules": {}}),
             )
         except KeyError as missing:
@@ -495,6 +499,10 @@ class Pack:
         raise BadPack(
             f'contract pack {self.name} has no rule for announcements of the kind "{kind}": write [rules.{kind}]'
         )
+
+    def speaks_of(self, kind: str, aspect: str = "") -> bool:
+        """Say whether the pack has a rule for a kind itself, and not only that of another kind which it follows."""
+        return bool({f"{kind}.{aspect}", kind} & self.written.keys())
 
     def aspect_of_place(self, country: str, aspect: str) -> str:
         """Return the aspect of a change of place: a place inside the contract's territory is "within"."""
@@ -628,6 +636,13 @@ def _names(key: str, written: Sequence[str]) -> tuple[str, ...]:
     if isinstance(written, str):
         raise TypeError(f'{key} is a list: write ["{written}"]')
     return tuple(written)
+
+
+def _asks(written: Sequence[str]) -> tuple[Asks, ...]:
+    names = _names("asks", written)
+    if unknown := sorted(set(names) - set(Asks)):
+        raise ValueError(f"asks has no {', '.join(unknown)}: write any of {', '.join(Asks)}")
+    return tuple(Asks(name) for name in names)
 
 
 def _yes_or_no(key: str, written: object) -> bool:

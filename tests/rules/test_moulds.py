@@ -26,6 +26,7 @@ from notifier.rules.moulds import (
     name,
     plain,
     quoted,
+    url,
 )
 
 WANTED = Wanted(once=frozenset({"who"}), each={"rows": frozenset({"what"})})
@@ -217,6 +218,25 @@ def test_an_address_that_is_not_one_plain_address_is_refused(value: str) -> None
 def test_a_plain_value_is_refused_when_it_is_not(value: str) -> None:
     with pytest.raises(MouldError):
         plain(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("https://a.example/subscriptions/x-Y_9/end", b"https://a.example/subscriptions/x-Y_9/end"),
+        ("http://localhost:8000/x", b"http://localhost:8000/x"),
+        ("https://h\u00e9berge.example/\u00e9t\u00e9/x", b"https://xn--hberge-bva.example/%C3%A9t%C3%A9/x"),
+        ("https://a.example/x> <y\r\nBcc: b", b"https://a.example/x%3E%20%3CyBcc:%20b"),
+    ],
+)
+def test_an_address_of_the_web_is_written_in_ascii_and_breaks_no_header(value: str, written: bytes) -> None:
+    assert url(value) == written
+
+
+@pytest.mark.parametrize("value", ["", "x", "/x", "ftp://a.example/x", "https:///x", "https://a b.example/x"])
+def test_what_is_no_address_of_the_web_is_refused(value: str) -> None:
+    with pytest.raises(MouldError):
+        url(value)
 
 
 @given(ANY_TEXT, ANY_TEXT)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.rules.calendars import BadPeriod, Calendar
+from notifier.rules.completeness import Asks
 from notifier.rules.periods import Backward, Counting, Period, Step
 from notifier.rules.terms import (
     FOR_EVERY_KIND,
@@ -149,7 +150,9 @@ def test_a_pack_with_a_table_missing_cannot_be_used(key: str) -> None:
         Pack.parse("acme-2024", data)
 
 
-@pytest.mark.parametrize("table", [{"territory": "FR"}, {"rules": "Art. 5"}, {"defaults": "none"}])
+@pytest.mark.parametrize(
+    "table", [{"territory": "FR"}, {"asks": "gdpr"}, {"asks": ["hds"]}, {"rules": "Art. 5"}, {"defaults": "none"}]
+)
 def test_a_pack_of_another_shape_is_refused_and_not_stumbled_over(table: dict[str, Any]) -> None:
     with pytest.raises(BadPack, match="contract pack acme-2024 is not laid out as a pack is"):
         Pack.parse("acme-2024", {**WRITTEN, **table})
@@ -327,6 +330,19 @@ def test_a_contract_may_take_up_one_aspect_of_the_general_terms_and_correct_it()
 def test_a_contract_that_names_no_territory_has_that_of_the_general_terms() -> None:
     assert pack_of({}, general=GENERAL).territory == ("BE",)
     assert pack_of({}, general=GENERAL, territory=["FR"]).territory == ("FR",)
+
+
+def test_a_contract_that_does_not_say_whose_questions_it_asks_has_those_of_the_general_terms() -> None:
+    general = {**GENERAL, "asks": ["gdpr", "hds-2018"]}
+
+    assert pack_of({}, general=general).asks == (Asks.GDPR, Asks.HDS_2018)
+    assert pack_of({}, general=general, asks=["hds-2024"]).asks == (Asks.HDS_2024,)
+    assert pack_of({}, general=GENERAL).asks == (Asks.GDPR,)  # it holds for every contract
+
+
+def test_questions_that_nobody_asks_are_refused_with_those_that_there_are() -> None:
+    with pytest.raises(BadPack, match="asks has no hds: write any of gdpr, hds-2018, hds-2024"):
+        pack_of({}, asks=["hds", "gdpr"])
 
 
 def test_what_the_contract_itself_says_needs_no_confirmation_and_what_fills_its_gaps_does() -> None:
