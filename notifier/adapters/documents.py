@@ -1,6 +1,6 @@
-"""Paper: letters become one PDF to print, fold and put into window envelopes (Typst).
+"""PDF (Typst): letters to print, fold and put into window envelopes, and a register to read or file.
 
-What the letters say goes to the template as data; what they look like is `documents/letter.typ`.
+What they say goes to a template as data; what they look like is `documents/letter.typ` and `documents/register.typ`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,11 @@ MOST_ADDRESS_LINES = 7
 _MADE_AT = 0  # the archive format wants an instant, and the same letters give the same bytes whenever they are printed
 
 
-class BadLetter(Exception):
+class BadDocument(Exception):
+    """A template does not compile; the message says why."""
+
+
+class BadLetter(BadDocument):
     """The letters cannot be printed; the message says which one and why."""
 
 
@@ -58,6 +62,20 @@ class PaperLetter:
     signature: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    """A list of companies: a table of the main things, a row for each, and all that is known of each in pairs of a
+    label and its value.  `remarks` stand below the title.
+    """
+
+    language: str
+    title: str
+    remarks: tuple[str, ...]
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    details: tuple[Table, ...]
+
+
 def print_batch(letters: Sequence[PaperLetter], *, search_path: Sequence[Path], title: str) -> bytes:
     """Return a PDF of A4 pages, each letter on a sheet of its own; the same letters give the same bytes.
 
@@ -67,32 +85,46 @@ def print_batch(letters: Sequence[PaperLetter], *, search_path: Sequence[Path], 
     """
     if not letters:
         raise BadLetter("there are no letters to print")
-    folder = _folder(search_path)
+    try:
+        return _printed("letter.typ", {"title": title, "letters": [_said(letter) for letter in letters]}, search_path)
+    except BadDocument as bad:
+        raise BadLetter(str(bad)) from bad
+
+
+def print_register(register: Register, *, search_path: Sequence[Path]) -> bytes:
+    """Return a tagged PDF of A4 pages, the table lying; the same register gives the same bytes.
+
+    Folders and fonts as in `print_batch`; BadDocument for a template that does not compile.
+    """
+    return _printed("register.typ", {"register": asdict(register), "title": register.title}, search_path)
+
+
+def _printed(template: str, said: dict[str, object], search_path: Sequence[Path]) -> bytes:
+    file = _file(template, search_path)
     fonts = [each / "documents" / "fonts" for each in search_path]
-    said = _cleaned({"title": title, "letters": [_said(letter) for letter in letters]})
-    batch = json.dumps(said, ensure_ascii=False)
+    batch = json.dumps(_cleaned(said), ensure_ascii=False)
     try:
         # Both standards refuse a sign that no font has; without them a box is printed for it.
         with suppress(typst.TypstError):
-            return _compiled(folder, fonts, batch, archival=True)
-        return _compiled(folder, fonts, batch, archival=False)
+            return _compiled(file, fonts, batch, archival=True)
+        return _compiled(file, fonts, batch, archival=False)
     except typst.TypstError as error:
-        raise BadLetter(error.message.removeprefix("assertion failed: ")) from error
+        raise BadDocument(error.message.removeprefix("assertion failed: ")) from error
     finally:
         _forget()
 
 
-def _folder(search_path: Sequence[Path]) -> Path:
+def _file(template: str, search_path: Sequence[Path]) -> Path:
     for folder in search_path:
-        if (folder / "documents" / "letter.typ").is_file():
-            return folder
-    raise FileNotFoundError("there is no documents/letter.typ in the folders of templates")
+        if (file := folder / "documents" / template).is_file():
+            return file
+    raise FileNotFoundError(f"there is no documents/{template} in the folders of templates")
 
 
-def _compiled(folder: Path, fonts: list[Path], batch: str, *, archival: bool) -> bytes:
+def _compiled(file: Path, fonts: list[Path], batch: str, *, archival: bool) -> bytes:
     return typst.compile(
-        folder / "documents" / "letter.typ",
-        root=folder,
+        file,
+        root=file.parents[1],
         font_paths=fonts,
         ignore_system_fonts=True,  # the same pages on every machine
         format="pdf",

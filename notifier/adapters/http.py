@@ -1,8 +1,9 @@
-"""The one guarded HTTP client: for web hooks and ticket systems, at addresses that other people typed in.
+"""The one guarded HTTP client: for web hooks, ticket systems and watched pages, at addresses that people typed in.
 
 A name is resolved once, every address it has is checked, and the connection goes to a checked address
-(server-side request forgery; DNS rebinding). No redirect is followed, no proxy is taken from the environment, and
-neither the length nor the pace of an answer can hold us: 64 kB are read, within 15 seconds in all.
+(server-side request forgery; DNS rebinding). No redirect is followed, but for a page that moves within its own host; no
+proxy is taken from the environment, and neither the length nor the pace of an answer can hold us: 64 kB are read (of a
+page 5 MB), within 15 seconds in all.
 """
 
 import base64
@@ -16,23 +17,30 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal, cast
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpcore
 import httpx
 from ssrfguard import AddressTable, Block, BlockedAddressError, Policy, Reach, Resolver, SSRFGuardError
 from ssrfguard.httpx import SafeBackend, SafeTransport
 
-Failure = Literal["", "refused_url", "refused_address", "dns", "connection", "tls", "timeout", "protocol", "too_large"]
+Failure = Literal[
+    "", "refused_url", "refused_address", "dns", "connection", "tls", "timeout", "protocol", "too_large", "moved"
+]
 
 _MOST_BYTES = 65_536
+_MOST_OF_A_PAGE = 5_000_000
+_MOST_REDIRECTS = 3
+_MOVED = frozenset({301, 302, 303, 307, 308})
+_KEPT_HEADERS = ("content-encoding", "content-type", "etag", "last-modified", "location")
+_LONGEST_HEADER = 1000
 _LONGEST_WAIT = timedelta(hours=24)
 _SECRET_SIZES = range(24, 65)  # bytes (Standard Webhooks 1.0.0)
 _Scheme = Literal["http", "https"]
@@ -76,7 +84,9 @@ class Answer:
     retry_after: timedelta | None = None
     """How long the other side asks us to wait, at most 24 hours."""
     body: bytes = b""
-    """At most 64 kB, as sent (never decompressed)."""
+    """At most 64 kB, of a page 5 MB, as sent (never decompressed)."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """The few that say what the body is and whether it has changed, by their names in small letters."""
 
     @property
     def ok(self) -> bool:
@@ -202,31 +212,56 @@ class GuardedClient:
     def post(self, url: str, *, content: bytes, headers: Mapping[str, str]) -> Answer:
         return self.request("POST", url, content=content, headers=headers)
 
+    def get(self, url: str, *, etag: str = "", last_modified: str = "") -> Answer:
+        """Fetch a page of at most 5 MB; while it is what these validators name, the answer is 304 without a body.
+
+        At most three redirects are followed, within the same host and scheme, each checked as the first address was.
+        """
+        validators = {"if-none-match": etag, "if-modified-since": last_modified}
+        headers = {name: said for name, said in validators.items() if said}
+        with self._within(self._total):
+            for _ in range(_MOST_REDIRECTS + 1):
+                answer = self._exchange("GET", url, b"", headers, most_bytes=_MOST_OF_A_PAGE)
+                if answer.status not in _MOVED:
+                    return _in_clear(answer)
+                there = _joined(url, answer.headers.get("location", ""))
+                if _origin(there) != _origin(url):
+                    return replace(answer, reason="moved", detail=f"the page has moved to {_host(there)}")
+                url = there
+        return replace(answer, reason="moved", detail="the page is moved on again and again")
+
     def request(self, method: str, url: str, *, content: bytes = b"", headers: Mapping[str, str]) -> Answer:
         """One exchange, without following what it answers. Never raises for what the network or the far side does."""
+        with self._within(self._total):
+            return self._exchange(method, url, content, headers, most_bytes=_MOST_BYTES)
+
+    def _exchange(
+        self, method: str, url: str, content: bytes, headers: Mapping[str, str], *, most_bytes: int
+    ) -> Answer:
         status: int | None = None
         retry_after: timedelta | None = None
         body = bytearray()
+        kept: Mapping[str, str] = {}
         reason: Failure = ""
         detail = ""
         try:
             self._policy(url).check_url(url)
-            with (
-                self._within(self._total),
-                self._client(url).stream(method, url, content=content, headers=headers) as response,
-            ):
+            with self._client(url).stream(method, url, content=content, headers=headers) as response:
                 status, retry_after = response.status_code, self._retry_after(response.headers)
+                kept = _kept(response.headers)
                 for piece in cast(
                     "httpx.SyncByteStream", response.stream
                 ):  # iter_raw() refuses what a stand-in answers
-                    body += piece[: _MOST_BYTES - len(body)]
+                    body += piece[: most_bytes - len(body)]
                     self._clock.left(None, httpcore.ReadTimeout)
-                    if len(body) == _MOST_BYTES:
-                        reason, detail = "too_large", f"the answer goes on beyond {_MOST_BYTES} bytes"
+                    if len(body) == most_bytes:
+                        reason, detail = "too_large", f"the answer goes on beyond {most_bytes} bytes"
                         break
         except (httpx.HTTPError, httpx.InvalidURL, httpcore.TimeoutException, SSRFGuardError) as trouble:
             reason, detail = _named(trouble), _words(trouble)
-        return Answer(status=status, reason=reason, detail=detail, retry_after=retry_after, body=bytes(body))
+        return Answer(
+            status=status, reason=reason, detail=detail, retry_after=retry_after, body=bytes(body), headers=kept
+        )
 
     def close(self) -> None:
         for client in self._clients.values():
@@ -316,6 +351,41 @@ def _policies(networks: Collection[str], ports: Collection[int]) -> Mapping[_Sch
 def _scheme(url: str) -> _Scheme:
     """Anything that is not http meets the policy of https, which says what is wrong with it."""
     return "http" if url[:5].lower() == "http:" else "https"
+
+
+def _kept(headers: httpx.Headers) -> Mapping[str, str]:
+    """The few headers that are looked at; one that is absurdly long says nothing."""
+    return {name: headers[name] for name in _KEPT_HEADERS if len(headers.get(name, "")) in range(1, _LONGEST_HEADER)}
+
+
+def _in_clear(answer: Answer) -> Answer:
+    """The same answer, unless somebody compressed it although we asked for it plain."""
+    if answer.ok and not answer.reason and answer.headers.get("content-encoding", "identity").lower() != "identity":
+        return replace(answer, reason="protocol", detail="the answer is compressed, and we had asked for it plain")
+    return answer
+
+
+def _joined(url: str, location: str) -> str:
+    try:
+        return urljoin(url, location)
+    except ValueError:
+        return location  # no address at all: it is of another origin
+
+
+def _origin(url: str) -> tuple[str, str]:
+    """Scheme, host and port; the host with and without its `www.` is one."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "", ""
+    return parts.scheme, parts.netloc.lower().removeprefix("www.")
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or "nowhere"
+    except ValueError:
+        return "nowhere"
 
 
 def _flaw(url: str, policy: Policy, refused: SSRFGuardError) -> str:

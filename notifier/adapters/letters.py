@@ -59,6 +59,7 @@ def _wanted(*once: str, **lists: Sequence[str]) -> Wanted:
     return Wanted(once=_EVERY_MAIL.union(once), each={key: frozenset(names) for key, names in lists.items()})
 
 
+UNSUBSCRIBE = "unsubscribe"  # the address that ends such mails at one post: a letter that has it has the headers too
 # The facts of one recipient; everything else about a letter is the same for all and comes in its context.
 LETTERS: Mapping[str, Wanted] = MappingProxyType(
     {
@@ -68,6 +69,7 @@ LETTERS: Mapping[str, Wanted] = MappingProxyType(
             told=("company", "rule_note"),  # those that are told, and have none
             courtesy=("company", "rule_note"),  # those whose notice comes by registered letter
             forwards=("company", "forward_note"),  # those that pass it on
+            concerned=("company", "rule_note"),  # those whom not every change concerns, with why this does
         ),
         "receipt": _wanted("link", "reference", "answered_at", "signed_name", entities=("company",)),
         "objection": _wanted("link", "reference", "answered_at", "signed_name", "company", "reasons"),
@@ -78,6 +80,8 @@ LETTERS: Mapping[str, Wanted] = MappingProxyType(
         "reminder": _wanted("link", entities=("company", "last_day")),
         "closing": _wanted("link", entities=("company", "last_day", "standing")),
         "sign_in": _wanted("link", "valid_until"),
+        "subscription_confirm": _wanted("link", "valid_until"),
+        "subscription_news": _wanted(UNSUBSCRIBE),
     }
 )
 _HEADERS = (
@@ -93,6 +97,7 @@ _HEADERS = (
     "MIME-Version",
     "Content-Type",
 )
+_HEADERS_TO_UNSUBSCRIBE = ("List-Unsubscribe", "List-Unsubscribe-Post")
 _SOME_DAY = date(9999, 9, 9)  # stands for each entity's day until the calendar is written
 
 
@@ -340,10 +345,19 @@ def _head(subject: str, language: str, head: LetterHead, marks: Marks) -> Sequen
         Hole("date", Kind.PLAIN),
         b"\r\nMessage-ID: <",
         Hole("message_id", Kind.PLAIN),
-        b"@" + plain(head.domain) + b">\r\nReply-To:" + address(head.reply_to),
+        b"@" + plain(head.domain) + b">\r\n",
+        *(_ONE_CLICK if UNSUBSCRIBE in marks.wanted.once else ()),
+        b"Reply-To:" + address(head.reply_to),
         b"Auto-Submitted: auto-generated\r\nX-Auto-Response-Suppress: All\r\n",
         b"Content-Language: " + plain(language) + b"\r\nMIME-Version: 1.0\r\n",
     )
+
+
+_ONE_CLICK: Sequence[Part] = (
+    b"List-Unsubscribe:\r\n <",
+    Hole(UNSUBSCRIBE, Kind.URL),
+    b">\r\nList-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n",
+)
 
 
 def _leaf(content_type: str, parts: Sequence[Part], *, disposition: str = "") -> Sequence[Part]:
@@ -378,10 +392,14 @@ def _check(mould: Mould) -> None:
     row_facts = {key: [dict.fromkeys(names, "x")] * 2 for key, names in mould.wanted.each.items()}
     facts: dict[str, Fact] = {**dict.fromkeys(mould.wanted.once, "x"), **row_facts}
     trial = {**facts, "to_address": "to@recipient.example", "date": "Mon, 21 Dec 2026 09:00:00 +0100"}
+    headers = list(_HEADERS)
+    if UNSUBSCRIBE in mould.wanted.once:
+        trial[UNSUBSCRIBE] = "https://x.example/x"
+        headers[headers.index("Reply-To") : headers.index("Reply-To")] = _HEADERS_TO_UNSUBSCRIBE
     try:
         mail = message_from_bytes(mould.fill(trial), policy=default)
     except KeyError as missing:
         raise MouldError(f"the template uses {missing} outside the rows it belongs to") from None
     defects = [defect for part in mail.walk() for defect in part.defects]
-    if tuple(mail.keys()) != _HEADERS or len(mail["To"].addresses) != 1 or defects:
+    if mail.keys() != headers or len(mail["To"].addresses) != 1 or defects:
         raise MouldError(f"the mould reads back as {mail.keys()} with {defects}")

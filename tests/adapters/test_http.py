@@ -252,6 +252,106 @@ def test_a_name_that_does_not_resolve_is_named() -> None:
         assert post(client).reason == "dns"
 
 
+# --- pages -----------------------------------------------------------------------------------------------------------
+
+PAGE = "https://www.supplier.example/legal/subprocessors"
+
+
+def fetch(
+    answer: Callable[[httpx.Request], httpx.Response], url: str = PAGE, **validators: str
+) -> tuple[Answer, list[httpx.Request]]:
+    asked: list[httpx.Request] = []
+
+    def note(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return answer(request)
+
+    with closing(client_for(note)) as client:
+        return client.get(url, **validators), asked
+
+
+def test_a_page_comes_with_its_bytes_and_with_what_names_its_state() -> None:
+    said = {"content-type": "text/html; charset=utf-8", "etag": 'W/"7"', "last-modified": "x", "set-cookie": "a=b"}
+
+    answer, asked = fetch(lambda _: httpx.Response(200, headers=said, content=b"<table>"))
+
+    assert (answer.ok, answer.reason, answer.body) == (True, "", b"<table>")
+    assert answer.headers == {name: text for name, text in said.items() if name != "set-cookie"}
+    assert "if-none-match" not in asked[0].headers
+
+
+def test_a_page_that_has_not_changed_is_not_sent_again() -> None:
+    answer, asked = fetch(lambda _: httpx.Response(304), etag='"7"', last_modified="Mon, 02 Mar 2026 12:05:00 GMT")
+
+    assert (answer.status, answer.body) == (304, b"")
+    assert asked[0].headers["if-none-match"] == '"7"'
+    assert asked[0].headers["if-modified-since"] == "Mon, 02 Mar 2026 12:05:00 GMT"
+
+
+def test_a_page_is_followed_within_its_own_host() -> None:
+    def move(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/fr":
+            return httpx.Response(200, content=b"list")
+        return httpx.Response(302, headers={"location": "https://supplier.example/fr"})
+
+    answer, asked = fetch(move)
+
+    assert (answer.body, len(asked)) == (b"list", 2)
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        "https://other.example/list",
+        "http://www.supplier.example/legal/subprocessors",
+        "https://www.supplier.example:8443/",
+        "http://169.254.169.254/latest",
+        "https://ana:secret@www.supplier.example/",
+        "//other.example/",
+        "https://[::1",
+    ],
+)
+def test_a_page_is_followed_nowhere_else(elsewhere: str) -> None:
+    answer, asked = fetch(lambda _: httpx.Response(301, headers={"location": elsewhere}))
+
+    assert (answer.ok, len(asked)) == (False, 1)
+    assert answer.reason in {"moved", "refused_url"}
+    assert "secret" not in answer.detail
+
+
+def test_a_page_that_moves_in_circles_is_left_after_the_third_time() -> None:
+    answer, asked = fetch(lambda _: httpx.Response(302, headers={"location": "/again"}))
+
+    assert (answer.reason, len(asked)) == ("moved", 4)
+
+
+def test_a_page_is_read_up_to_five_megabytes() -> None:
+    whole, _ = fetch(lambda _: httpx.Response(200, content=iter([b"x" * 1_000_000] * 4)))
+    cut, _ = fetch(lambda _: httpx.Response(200, content=iter([b"x" * 1_000_000] * 400)))
+
+    assert (whole.reason, len(whole.body)) == ("", 4_000_000)
+    assert (cut.reason, len(cut.body)) == ("too_large", 5_000_000)
+
+
+def test_a_page_compressed_against_our_wish_is_no_page() -> None:
+    packed = gzip.compress(b"<table>")
+
+    answer, _ = fetch(lambda _: httpx.Response(200, headers={"content-encoding": "gzip"}, content=iter([packed])))
+
+    assert answer.reason == "protocol"
+
+
+@pytest.mark.parametrize("url", ["https://10.0.0.1/list", "http://www.supplier.example/list", "file:///etc/passwd"])
+def test_a_page_is_guarded_as_a_hook_is(url: str) -> None:
+    with closing(GuardedClient(now=lambda: NOON)) as client:
+        assert client.get(url).reason in {"refused_address", "refused_url"}
+
+
+def test_no_name_of_a_page_leads_inside() -> None:
+    with closing(GuardedClient(now=lambda: NOON, resolver=resolving_to("169.254.169.254"))) as client:
+        assert client.get(PAGE).reason == "refused_address"
+
+
 # --- where it may not go ---------------------------------------------------------------------------------------------
 
 INWARD = [

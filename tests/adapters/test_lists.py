@@ -2,33 +2,14 @@
 
 import csv
 import io
-import unicodedata
 from dataclasses import fields, replace
 from datetime import date
-from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from notifier.adapters.lists import (
-    MOST_BYTES,
-    MOST_ROWS,
-    TEXTS,
-    BadList,
-    ClientRow,
-    ContactRow,
-    RegisterFile,
-    country_code,
-    is_address,
-    read_clients,
-    read_register,
-    write_register,
-)
-from notifier.rules.registry_diff import COMPARED, Entry, meaning, slug
+from notifier.adapters.lists import BadList, ClientRow, ContactRow, is_address, read_clients
+from notifier.adapters.remarks import TEXTS
 from notifier.rules.terms import Pack
-
-REGISTERS = Path(__file__).parents[2] / "config" / "registers"
 
 CLIENT_HEADINGS = [
     "client_key",
@@ -42,6 +23,8 @@ CLIENT_HEADINGS = [
     "country",
     "reseller",
     "services",
+    "regions",
+    "options",
     "contract_pack",
     "signed_on",
     "own_terms",
@@ -104,203 +87,8 @@ def clients(text: str | bytes) -> tuple[ClientRow, ...]:
     return read_clients(data, filename="clients.csv", packs=PACKS, roles={"dpo", "contractual"}, languages={"en", "fr"})
 
 
-def register(text: str | bytes) -> RegisterFile:
-    return read_register(text.encode() if isinstance(text, str) else text, filename="list.csv")
-
-
 def faults(bad: pytest.ExceptionInfo[BadList]) -> list[tuple[int, str, str]]:
     return [(problem.row, problem.column, problem.code) for problem in bad.value.problems]
-
-
-# --- a register ------------------------------------------------------------------------------------------------------
-
-
-def test_the_list_of_2022_asks_in_which_country_lumen_is_and_guesses_nothing() -> None:
-    found = register((REGISTERS / "outscale-hds-2022-08-17.csv").read_bytes())
-
-    (question,) = found.questions
-    assert (question.row, question.column, question.code) == (11, "country", "country_missing")
-    assert "LUMEN" in question.text("en")
-    assert question.text("fr").startswith("ligne 11, country\u00a0: dans quel pays se trouve LUMEN\u00a0?")
-    assert [entry.country for entry in found.entries] == ["FR"] * 9 + [""]
-    assert [entry.site_kind for entry in found.entries].count("dark_fibre") == 6
-    assert found.entries[2].activity == "Datacenter (site d\u2019interconnexion)"
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "windows-1252"])
-@pytest.mark.parametrize("separator", [",", ";", "\t"])
-@pytest.mark.parametrize("line_end", ["\n", "\r\n", "\r"])
-def test_both_encodings_and_all_separators_give_the_same_entries(encoding: str, separator: str, line_end: str) -> None:
-    rows = [
-        ["Nom", "Code postal", "PAYS", "Activité", "Type de site", "Clé"],
-        ["Hébergeur Exemple", "75000", "Allemagne", '"Œuvres, textes; etc."', "production", "h-1"],
-    ]
-
-    found = register((line_end.join(separator.join(row) for row in rows) + line_end).encode(encoding))
-
-    assert found.entries == (
-        Entry(
-            key="h-1",
-            name="Hébergeur Exemple",
-            postcode="75000",
-            country="DE",
-            activity="Œuvres, textes; etc.",
-            site_kind="production",
-        ),
-    )
-
-
-def test_rows_without_a_key_get_one_from_name_then_town_then_a_number() -> None:
-    found = register(
-        "key,name,address,town,activity\n"
-        ",Alpha,1 rue A,Paris,hosting\n"
-        ",ALPHA,2 rue B,Lyon,hosting\n"
-        ",Alpha,3 rue C,Lyon,hosting\n"
-        ",Alpha,,,support\n"
-        "beta,Other,,,hosting\n"
-        ",Beta,,,hosting\n"
-    )
-
-    assert [entry.key for entry in found.entries] == [
-        "alpha",
-        "alpha-lyon",
-        "alpha-lyon-2",
-        "alpha-2",
-        "beta",
-        "beta-2",
-    ]
-
-
-def test_a_register_with_ten_kinds_of_fault_tells_each_by_row_and_column() -> None:
-    with pytest.raises(BadList) as bad:
-        register(
-            "key,name,town,country,activity,\n"
-            ",,Paris,FR,hosting,\n"
-            ",Alpha,Paris,FR,,\n"
-            ",…,Paris,FR,hosting,\n"
-            ",Beta,Paris,Syldavia,hosting,\n"
-            f",Gamma,{'x' * 301},FR,hosting,\n"
-            ",Delta,Par\0is,FR,hosting,\n"
-            "d,Epsilon,Paris,FR,hosting,\n"
-            "d,Zeta,Paris,FR,hosting,\n"
-            "\n"
-            ",EPSILON,Paris,fr,Hosting.,\n"
-            ",Eta,Paris,FR\n"
-            ",Theta,Paris,FR,hosting,seen by Ana\n"
-            ',Iota,"Paris,FR,hosting,\n'
-        )
-
-    assert faults(bad) == [
-        (2, "name", "missing"),
-        (3, "activity", "missing"),
-        (4, "name", "no_letters"),
-        (5, "country", "country_unknown"),
-        (6, "town", "too_long"),
-        (7, "town", "not_text"),
-        (9, "key", "key_twice"),
-        (11, "name", "row_twice"),
-        (12, "", "cells"),
-        (13, "", "no_heading"),
-        (14, "", "quotes"),
-    ]
-
-
-def test_headings_that_are_missing_unknown_or_there_twice_are_told_together() -> None:
-    with pytest.raises(BadList) as bad:
-        register("nom;Name;colour\nAlpha;Alpha;red\n")
-
-    assert faults(bad) == [
-        (1, "Name", "column_twice"),
-        (1, "colour", "column_unknown"),
-        (1, "activity", "column_missing"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("data", "code"),
-    [
-        (b"x" * (MOST_BYTES + 1), "too_large"),
-        ("name,activity\nAlpha,hosting\n".encode("utf-16"), "not_a_text_file"),
-        (b"PK\x03\x04\x14\x00\x06\x00", "not_a_text_file"),
-        (b"name,activity\nAlpha\x81,hosting\n", "encoding"),
-        (b"name,activity\n" + b"\n" * (MOST_ROWS + 1), "too_many_rows"),
-        (b"", "column_missing"),
-        (b"x" * 1_000_000, "column_missing"),
-    ],
-)
-def test_what_is_no_list_at_all_is_refused_with_what_to_do(data: bytes, code: str) -> None:
-    with pytest.raises(BadList) as bad:
-        register(data)
-
-    assert code in {problem.code for problem in bad.value.problems}
-
-
-def test_a_line_break_inside_a_cell_becomes_a_space_and_does_not_shift_the_row_numbers() -> None:
-    with pytest.raises(BadList) as bad:
-        register('name,activity\n"Alpha\nBeta",hosting\n,hosting\n')
-
-    assert faults(bad) == [(3, "name", "missing")]
-    assert register('name,activity\n"Alpha\nBeta",hosting\n').entries[0].name == "Alpha Beta"
-
-
-@pytest.mark.parametrize("cell", ["=1+1", "+33 1", "-", "@x", "'=1", "''+1", "'quoted'"])
-def test_a_spreadsheet_finds_no_formula_in_a_register_and_reading_takes_the_guard_away(cell: str) -> None:
-    entry = Entry(key="a", name="Alpha", country="FR", activity=cell)
-
-    written = write_register([entry])
-
-    assert not any(c.startswith(("=", "+", "-", "@")) for row in csv.reader(io.StringIO(written)) for c in row)
-    assert register(written).entries == (entry,)
-
-
-def one_line(text: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", text).split())
-
-
-CELLS = st.text(
-    st.one_of(st.characters(exclude_categories=["Cc", "Cs"]), st.sampled_from("=+-@'\",;\t\u00a0é")), max_size=20
-).map(one_line)
-ENTRIES = st.builds(
-    Entry,
-    key=CELLS.filter(bool),
-    name=CELLS.filter(slug),
-    address=CELLS,
-    postcode=CELLS,
-    town=CELLS,
-    country=st.sampled_from(["", "FR", "DE", "XK"]),
-    activity=CELLS.filter(bool),
-    site_kind=CELLS,
-    replaces=CELLS,
-)
-
-
-@given(
-    st.lists(
-        ENTRIES,
-        unique_by=(lambda entry: entry.key, lambda entry: tuple(meaning(getattr(entry, field)) for field in COMPARED)),
-    )
-)
-def test_a_register_is_read_back_exactly_as_it_was_written(entries: list[Entry]) -> None:
-    assert register(write_register(entries)).entries == tuple(entries)
-    assert register("\ufeff" + write_register(entries)).entries == tuple(entries)
-
-
-@given(st.binary(max_size=200) | st.text(max_size=200).map(lambda text: f"name,activity\n{text}".encode()))
-def test_no_bytes_at_all_do_worse_than_a_bad_list(data: bytes) -> None:
-    found = read_or_refused(data)
-
-    if isinstance(found, BadList):
-        assert found.problems
-        assert all(problem.en and problem.fr for problem in found.problems)
-    else:
-        assert all(entry.key and entry.name and entry.activity for entry in found.entries)
-
-
-def read_or_refused(data: bytes) -> RegisterFile | BadList:
-    try:
-        return register(data)
-    except BadList as bad:
-        return bad
 
 
 # --- clients ---------------------------------------------------------------------------------------------------------
@@ -316,6 +104,8 @@ def test_a_client_is_read_with_all_its_contacts_from_one_row_each() -> None:
         "country": "france",
         "reseller": "Oui",
         "services": "compute | backup|compute",
+        "regions": "eu-west|eu-south",
+        "options": "gpu",
         "signed_on": "1/3/2024",
         "own_terms": "subprocessor.period = 45 days; all.calendar = FR-57",
         "email_accepted": "1",
@@ -338,6 +128,8 @@ def test_a_client_is_read_with_all_its_contacts_from_one_row_each() -> None:
         country="FR",
         reseller=True,
         services=("compute", "backup"),
+        regions=("eu-west", "eu-south"),
+        options=("gpu",),
         pack="hds",
         signed_on=date(2024, 3, 1),
         email_accepted=True,
@@ -386,7 +178,7 @@ def test_a_file_with_seventeen_kinds_of_fault_tells_each_by_row_and_column() -> 
     ]
 
     with pytest.raises(BadList) as bad:
-        clients(sheet(*rows) + "c-14,one cell too few\r\nc-15,Autre\0 Exemple" + "," * 18 + "\r\n")
+        clients(sheet(*rows) + "c-14,one cell too few\r\nc-15,Autre\0 Exemple" + "," * 20 + "\r\n")
 
     assert faults(bad) == [
         (2, "company", "missing"),
@@ -526,28 +318,7 @@ def test_a_period_that_the_contract_leaves_blank_is_asked_for_in_both_languages(
     )
 
 
-# --- countries and addresses -----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("France", "FR"),
-        ("Allemagne", "DE"),
-        ("germany", "DE"),
-        ("de", "DE"),
-        ("ETATS-UNIS", "US"),
-        ("Royaume Uni", "GB"),
-        ("UK", "GB"),
-        ("Türkiye", "TR"),
-        ("EU", None),
-        ("ZZ", None),
-        ("Europe", None),
-        ("", None),
-    ],
-)
-def test_a_country_is_known_by_its_code_and_by_its_name_in_both_languages(text: str, code: str | None) -> None:
-    assert country_code(text) == code
+# --- addresses -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
