@@ -20,10 +20,11 @@ from notifier import runtime as wiring
 from notifier import settings
 from notifier.models import AnnouncementKind, Client, Contact, Provider, Terms
 from notifier.models.base import uuid7
-from notifier.rules.registry_diff import Entry
+from notifier.rules.entries import Entry
+from notifier.rules.registry_diff import TOLD
 from notifier.runtime import Runtime
 from notifier.services import previews, registry
-from notifier.services.affected import Subject, rule_under
+from notifier.services.affected import rules_under
 
 CLIENTS = 100_000
 TERMS = 40
@@ -55,9 +56,9 @@ def fill(runtime: Runtime) -> None:
     """A registry with a draft, and clients with two contacts each; every fortieth has the same terms of its own."""
     with runtime.transaction() as session:
         session.add(Provider())
-        registry.replace_draft(session, [Entry(key="a", name="A", activity="Hosting")], by="bench", now=NOW)
+        registry.replace_draft(session, [Entry(key="a", name="A", activities=("Hosting",))], by="bench", now=NOW)
         registry.establish(session, by="bench", now=NOW)
-        registry.add_entry(session, Entry(key="b", name="B", activity="Hosting"), by="bench", now=NOW)
+        registry.add_entry(session, Entry(key="b", name="B", activities=("Hosting",)), by="bench", now=NOW)
         whole: dict[str, object] = {
             "company": "Company",
             "group": "",
@@ -65,7 +66,16 @@ def fill(runtime: Runtime) -> None:
             "account_manager_name": "",
             "address": "",
         }
-        whole |= {"postcode": "", "town": "", "country": "", "reseller": False, "services": [], "email_accepted": True}
+        whole |= {
+            "postcode": "",
+            "town": "",
+            "country": "",
+            "reseller": False,
+            "services": [],
+            "regions": [],
+            "options": [],
+            "email_accepted": True,
+        }
         ids = [uuid7() for _ in range(CLIENTS)]
         clients = [{"id": one, "key": f"C-{n:06}", "created_at": NOW, **whole} for n, one in enumerate(ids)]
         dated = {"pack": PACK, "signed_on": date(2024, 1, 1), "recorded_at": NOW, "replaced_at": None}
@@ -94,9 +104,8 @@ def preview(runtime: Runtime) -> None:
 
 
 def least(runtime: Runtime) -> None:
-    subject = Subject(kind=AnnouncementKind.SUBPROCESSOR)
     for number in range(TERMS):
-        rule_under(runtime.desk, PACK, own_terms(number), subject).promise(NOW)
+        rules_under(runtime.desk, PACK, own_terms(number), AnnouncementKind.SUBPROCESSOR, [TOLD])[0].promise(NOW)
     with Session(runtime.engine) as session:
         for table in (Client, Terms, Contact):
             session.connection().exec_driver_sql(f"SELECT * FROM {table.__tablename__}").fetchall()  # noqa: S608 - our own names

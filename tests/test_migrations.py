@@ -12,7 +12,9 @@ from alembic.config import Config
 from sqlmodel import Session, SQLModel, select
 
 from notifier import runtime as wiring
-from notifier.models import Edition, Notice, Sealed
+from notifier.models import Edition, Entry, Notice, Sealed
+from notifier.rules.entries import Place
+from notifier.services import registry
 from tests.factories import NOON, PACK, make_announcement, make_client, make_provider, make_runtime, make_user
 
 OLD_RULE = {
@@ -164,6 +166,50 @@ def test_what_the_first_version_left_reads_as_it_was(engine_of_0001: sa.Engine) 
 
     run(engine_of_0001, lambda config: command.downgrade(config, "0001"))
     assert counts(engine_of_0001)["notice"] == 1
+
+
+@pytest.fixture
+def engine_of_0002(empty_engine: sa.Engine) -> sa.Engine:
+    """A database in which every version was a copy of the whole list: two of them, and a draft."""
+    run(empty_engine, lambda config: command.upgrade(config, "0002"))
+    tables = sa.MetaData()
+    tables.reflect(empty_engine)
+    hexed = empty_engine.dialect.name == "sqlite"
+    at = datetime(2026, 3, 2, 12, tzinfo=None if hexed else UTC)
+    site = {"key": "site", "name": "Site", "town": "Pantin", "country": "FR", "activity": "Datacenter",
+            "site_kind": "production"}  # fmt: skip
+    fibre = {"key": "fibre", "name": "Fibre", "activity": "Dark fibre", "country": "FR"}
+    lists = [(1, None, [site, fibre]), (2, None, [site, {**fibre, "town": "Lyon"}]), (None, True, [site])]
+    empty = dict.fromkeys(("address", "postcode", "town", "site_kind", "replaces"), "")
+    with empty_engine.begin() as connection:
+        for number, draft, entries in lists:
+            version = uuid4().hex if hexed else uuid4()
+            row = {"id": version, "number": number, "draft": draft, "revision": 1, "created_at": at,
+                   "created_by": "ana", "published_by": "", "published_at": at if number else None}  # fmt: skip
+            connection.execute(tables.tables["version"].insert().values(**row))
+            for position, entry in enumerate(entries):
+                made = {"id": uuid4().hex if hexed else uuid4(), "version_id": version, "position": position}
+                connection.execute(tables.tables["entry"].insert().values(**{**empty, **made, **entry}))
+    return empty_engine
+
+
+def test_lists_that_were_copied_for_each_version_say_the_same_as_before(engine_of_0002: sa.Engine) -> None:
+    wiring.migrate(engine_of_0002)
+
+    with Session(engine_of_0002) as session:
+        first, second = (registry.entries(session, registry.get(session, number)) for number in (1, 2))
+        assert [(entry.name, entry.town, entry.activities) for entry in first] == [
+            ("Site", "Pantin", ("Datacenter",)), ("Fibre", "", ("Dark fibre",)),
+        ]  # fmt: skip
+        assert first[0].places == (Place(country="FR", site="Pantin", kind="production"),)
+        assert (second[0], second[1].town) == (first[0], "Lyon")
+        assert [(one.kind.value, one.name) for one in registry.draft_changes(session)] == [("removed", "Fibre")]
+        assert {(row.key, row.since, row.until) for row in session.exec(select(Entry))} == {
+            ("site", 1, None), ("fibre", 1, 2), ("fibre", 2, None),
+        }  # fmt: skip
+
+    run(engine_of_0002, lambda config: command.downgrade(config, "0002"))
+    assert counts(engine_of_0002)["entry"] == 5
 
 
 def test_migrating_again_changes_nothing(empty_engine: sa.Engine, tmp_path: Path) -> None:

@@ -16,9 +16,11 @@ from notifier.models.item import Item, ItemKind
 from notifier.models.notice import Notice, Sealed
 from notifier.models.paper import PaperLetter, PaperState, PrintBatch
 from notifier.models.provider import Provider
-from notifier.models.registry import Entry, Version
+from notifier.models.registry import DraftEntry, Entry, Version
 from notifier.models.reminder import Audience, Reminder
+from notifier.models.subscriber import Subscriber, SubscriberNews, SubscriberState
 from notifier.models.user import Role, SignInLink, User
+from notifier.models.watch import Sighting, SightingState, Source, Suggestion, SuggestionState
 from notifier.models.webhook import Endpoint, WebhookDelivery, WebhookState
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "Contact",
     "Delivery",
     "DeliveryNotice",
+    "DraftEntry",
     "Edition",
     "Endpoint",
     "Entry",
@@ -53,7 +56,15 @@ __all__ = [
     "Reminder",
     "Role",
     "Sealed",
+    "Sighting",
+    "SightingState",
     "SignInLink",
+    "Source",
+    "Subscriber",
+    "SubscriberNews",
+    "SubscriberState",
+    "Suggestion",
+    "SuggestionState",
     "Terms",
     "User",
     "Version",

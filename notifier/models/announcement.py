@@ -26,8 +26,9 @@ class AnnouncementState(StrEnum):
 class Announcement(SQLModel, table=True):
     """What changes, from when and why, as it is told now; what was told before is kept in its editions.
 
-    `changes` holds the semantic diff of the registry (registry_diff.as_json), `facts` what a person wrote of the other
-    kinds (rules/kinds.py), `cause` the notice to us that brought it about.
+    `changes` holds the semantic diff of the registry (registry_diff.as_json), `needs` what each of them must be
+    announced as (services/affected.py), `facts` what a person wrote of the other kinds (rules/kinds.py), `cause` the
+    notice to us that brought it about.
     """
 
     __tablename__ = "announcement"
@@ -44,6 +45,7 @@ class Announcement(SQLModel, table=True):
     facts: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)
     cause: dict[str, str] = Field(default_factory=dict, sa_type=sa.JSON)  # from, reference, received_on
     changes: list[dict[str, Any]] = Field(sa_type=sa.JSON)
+    needs: list[dict[str, Any]] = Field(default_factory=list, sa_type=sa.JSON)
     reasons: dict[str, str] = Field(sa_type=sa.JSON)  # language → why
     effective_on: date
     effective_at: datetime
@@ -55,6 +57,10 @@ class Announcement(SQLModel, table=True):
     breach_reason: str = ""  # written when it went live against a closed gate
     withdrawn_at: datetime | None = None
     withdrawn_by: str = ""
+
+    def saying(self, changes: list[dict[str, Any]]) -> Announcement:
+        """Return what it says to a client whom these changes concern: a copy for reading, which is never kept."""
+        return self if changes == self.changes else Announcement(**{**self.model_dump(), "changes": changes})
 
 
 class Edition(SQLModel, table=True):
@@ -77,6 +83,10 @@ class Edition(SQLModel, table=True):
     why: str = Field(default="", sa_type=sa.Text)  # it was corrected
     made_at: datetime
     made_by: str
+
+    def saying(self, changes: list[dict[str, Any]]) -> Edition:
+        """Return what it said to a client whom these changes concern: a copy for reading, which is never kept."""
+        return self if changes == self.changes else Edition(**{**self.model_dump(), "changes": changes})
 
 
 class OverrideKind(StrEnum):

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from notifier.models.base import uuid7
+from notifier.rules.scope import Scope
 
 
 class Client(SQLModel, table=True):
@@ -32,9 +33,16 @@ class Client(SQLModel, table=True):
     town: str = ""
     country: str = ""
     reseller: bool = False
-    services: list[str] = Field(default_factory=list, sa_type=sa.JSON)
+    services: list[str] = Field(default_factory=list, sa_type=sa.JSON)  # that it has of ours; none stated counts as all
+    regions: list[str] = Field(default_factory=list, sa_type=sa.JSON)
+    options: list[str] = Field(default_factory=list, sa_type=sa.JSON)
     email_accepted: bool = True
     created_at: datetime
+
+    @property
+    def scope(self) -> Scope:
+        """What it has of ours, by which changes concern it."""
+        return Scope(services=tuple(self.services), regions=tuple(self.regions), options=tuple(self.options))
 
 
 class Contact(SQLModel, table=True):

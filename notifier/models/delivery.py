@@ -46,7 +46,7 @@ class Delivery(SQLModel, table=True):
     letter: str
     language: str
     address: str
-    lane: int  # small and urgent goes first: 0 receipts and alerts, 1 notices
+    lane: int  # small and urgent goes first: 0 receipts and alerts, 1 notices, 2 news to subscribers
     mould_digest: str = Field(foreign_key="mould.digest")
     key_id: str
     facts: dict[str, Any] = Field(sa_type=sa.JSON)

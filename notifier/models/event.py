@@ -74,6 +74,17 @@ class EventKind(StrEnum):
     ENDPOINT_DISABLED = "endpoint.disabled"
     ENDPOINT_TESTED = "endpoint.tested"
     WEBHOOK_EXHAUSTED = "webhook.exhausted"
+    SUBSCRIBER_ASKED = "subscriber.asked"
+    SUBSCRIBER_CONFIRMED = "subscriber.confirmed"
+    SUBSCRIBER_ENDED = "subscriber.ended"
+    SUBSCRIBER_TOLD = "subscriber.told"
+    SOURCE_ADDED = "source.added"
+    SOURCE_CHANGED = "source.changed"
+    SOURCE_REMOVED = "source.removed"
+    SIGHTING_KEPT = "sighting.kept"
+    SUGGESTION_OPENED = "suggestion.opened"
+    SUGGESTION_TAKEN = "suggestion.taken"
+    SUGGESTION_DISMISSED = "suggestion.dismissed"
 
 
 class Event(SQLModel, table=True):

@@ -26,6 +26,8 @@ class ItemKind(StrEnum):
     PAPER_TO_PRINT = "paper_to_print"
     TELL_BY_LETTER = "tell_by_letter"
     PROHIBITION_ENDED = "prohibition_ended"
+    SUGGESTION = "suggestion"
+    SOURCE_FAILING = "source_failing"
 
 
 class Item(SQLModel, table=True):

@@ -13,11 +13,15 @@ from notifier.models.base import text_enum, uuid7
 from notifier.rules.notice_states import NoticeState, NoticeStep, next_notice_state
 from notifier.rules.terms import Channel, Rule
 
+CONCERNS_NO_MORE = "since a correction, nothing of the announcement concerns the client"  # why one is excluded
+
 
 class Sealed(SQLModel, table=True):
     """One deadline as computed at publishing, sealed with what it was computed from.
 
-    One row serves every notice of an announcement with the same terms: a deadline is counted once per distinct terms.
+    One row serves every notice of an announcement with the same terms and the same changes: a deadline is counted once
+    for them.  `changes` holds those that concern these clients, as they do (rules/scope.py); empty for all as
+    announced.
     """
 
     __tablename__ = "sealed"
@@ -25,10 +29,11 @@ class Sealed(SQLModel, table=True):
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
     announcement_id: UUID = Field(foreign_key="announcement.id")
-    terms_key: str  # the pack, the client's own terms, and the channel
+    terms_key: str  # the pack, the client's own terms, the channel, and the changes where not all concern it
     pack: str
     edition: int = 1  # of the announcement
     rule: dict[str, Any] = Field(sa_type=sa.JSON)
+    changes: list[dict[str, Any]] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))
     received_on: date  # presumed
     last_day: date
     until: datetime
@@ -69,6 +74,11 @@ class Notice(SQLModel, table=True):
     excluded_at: datetime | None = None  # the change is not made for this client
     excluded_by: str = ""
     excluded_why: str = ""
+
+    @property
+    def is_left_out(self) -> bool:
+        """Say whether it is a correction that excluded it: what is told later may concern the client again."""
+        return self.excluded_at is not None and self.excluded_why == CONCERNS_NO_MORE
 
     def take(self, step: NoticeStep) -> None:
         """Move to the state after a step; an illegal one raises IllegalNoticeStep."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -28,6 +28,7 @@ class Provider(SQLModel, table=True):
     privacy_contact: str = ""
     base_url: str = ""
     languages: str = "en fr"
+    host: dict[str, Any] = Field(default_factory=dict, sa_type=sa.JSON)  # what it is as a host (rules/entries.as_json)
 
     REQUIRED: ClassVar[tuple[str, ...]] = (
         "legal_name",

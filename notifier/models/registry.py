@@ -10,7 +10,6 @@ import sqlalchemy as sa
 from sqlmodel import Field, SQLModel
 
 from notifier.models.base import uuid7
-from notifier.rules import registry_diff
 
 
 class Version(SQLModel, table=True):
@@ -38,34 +37,37 @@ class Version(SQLModel, table=True):
     effective_at: datetime | None = None
     live_at: datetime | None = None
     withdrawn_at: datetime | None = None  # it never holds: its announcement was withdrawn or corrected
+    builds_on: int | None = None  # number of the version whose list it began with; none for the first
+    undoes: int | None = None  # number of the withdrawn version whose changes it takes out of those built on it
 
 
 class Entry(SQLModel, table=True):
-    """One subprocessor in one version.  `key` names it across versions; `replaces` is the key of the one it takes the
-    place of.
+    """What one subprocessor is said to be, from the version that first says so until the one that says otherwise.
+
+    A version's list is every row with `since` ≤ its number < `until`: what does not change is written once, however
+    many versions there are.  `content` is rules/entries.as_json; `position` is the place in the list.
     """
 
     __tablename__ = "entry"
-    __table_args__ = (sa.UniqueConstraint("version_id", "key"),)
+    __table_args__ = (
+        sa.UniqueConstraint("key", "since"),
+        sa.Index("ix_entry_since_until", "since", "until"),
+        sa.CheckConstraint("until > since", name="until_after_since"),
+    )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
-    version_id: UUID = Field(foreign_key="version.id", index=True)
-    position: int
     key: str
-    name: str
-    address: str = ""
-    postcode: str = ""
-    town: str = ""
-    country: str = ""
-    activity: str = ""
-    site_kind: str = ""
-    replaces: str = ""
+    since: int  # number of a version
+    until: int | None = Field(default=None, index=True)
+    position: int
+    content: dict[str, Any] = Field(sa_type=sa.JSON)
 
-    @property
-    def content(self) -> registry_diff.Entry:
-        return registry_diff.Entry(**{name: getattr(self, name) for name in registry_diff.Entry.__dataclass_fields__})
 
-    @classmethod
-    def of(cls, version_id: UUID, position: int, content: registry_diff.Entry) -> Entry:
-        values: dict[str, Any] = {name: getattr(content, name) for name in registry_diff.Entry.__dataclass_fields__}
-        return cls(version_id=version_id, position=position, **values)
+class DraftEntry(SQLModel, table=True):
+    """Where the draft says something else than the published version: another content, or none at all."""
+
+    __tablename__ = "draft_entry"
+
+    key: str = Field(primary_key=True)
+    position: int
+    content: dict[str, Any] | None = Field(default=None, sa_type=sa.JSON(none_as_null=True))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -11,10 +14,24 @@ from sqlmodel import Session
 from notifier.adapters.lists import is_address
 from notifier.models import EventKind, Provider
 from notifier.rules.calendars import BadPeriod
+from notifier.rules.entries import Entry, as_json, from_json
 from notifier.rules.periods import zone
 from notifier.services import doorbell, events
 
 FIELDS = (*Provider.REQUIRED, "languages")
+# What the host of health data says of itself in the table of guarantees (HDS v2, chapter 8), as of any other actor.
+HOST = (
+    "hds",
+    "secnumcloud",
+    "certificates",
+    "hds_activities",
+    "places",
+    "outside_access",
+    "outside_countries",
+    "transfer",
+    "third_country_law",
+    "third_country_laws",
+)
 ABOUT_PROVIDER = UUID(int=1)
 
 
@@ -61,6 +78,24 @@ def change(session: Session, values: dict[str, str], *, by: str, now: datetime) 
     events.record(session, EventKind.PROVIDER_CHANGED, about=ABOUT_PROVIDER, by=by, now=now, fields=sorted(cleaned))
     doorbell.ring(session, doorbell.Bell.OUTBOX)
     return provider
+
+
+def host(session: Session) -> Entry:
+    """Return the provider as an actor of its own hosting; what nobody has said is empty."""
+    own = get(session)
+    return from_json({**own.host, "key": "", "name": own.legal_name, "address": " ".join(own.address.split())})
+
+
+def change_host(session: Session, values: Mapping[str, Any], *, by: str, now: datetime) -> Entry:
+    """Say some of what the provider is as a host: field (one of HOST) → value as rules/entries.FIELDS shapes it."""
+    if unknown := sorted(values.keys() - set(HOST)):
+        raise BadProfile(dict.fromkeys(unknown, f"there is no such field; there are {', '.join(HOST)}"))
+    said = as_json(replace(host(session), **values))
+    saved = session.get(Provider, 1) or Provider()
+    saved.host = {name: said[name] for name in HOST if name in said}
+    session.add(saved)
+    events.record(session, EventKind.PROVIDER_CHANGED, about=ABOUT_PROVIDER, by=by, now=now, fields=sorted(values))
+    return host(session)
 
 
 def _problems(values: dict[str, str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ import pytest
 from sqlmodel import Session
 
 from notifier.models import EventKind, Provider
+from notifier.rules.entries import Place
 from notifier.services import doorbell, outbox, provider
 from notifier.services.desk import Desk
 from notifier.services.provider import BadProfile, ProfileIncomplete
@@ -113,3 +114,16 @@ def test_a_required_field_that_was_filled_in_is_not_emptied(session: Session, fi
 
     assert list(refused.value.problems) == [field]
     assert provider.require_complete(session).missing == []
+
+
+def test_what_the_host_is_is_said_field_by_field_and_stays_out_of_the_log(session: Session) -> None:
+    make_provider(session)
+
+    provider.change_host(session, {"hds": "yes", "places": (Place(country="FR", site="Pantin"),)}, by="ana", now=NOON)
+    host = provider.change_host(session, {"secnumcloud": "no"}, by="ana", now=NOON)
+
+    assert (host.name, host.hds, host.secnumcloud) == (provider.get(session).legal_name, "yes", "no")
+    assert host.places == (Place(country="FR", site="Pantin"),)
+    assert provider.change_host(session, {"hds": ""}, by="ana", now=NOON).hds == ""  # nobody has said
+    with pytest.raises(BadProfile, match="name: there is no such field"):
+        provider.change_host(session, {"name": "Other SAS"}, by="ana", now=NOON)

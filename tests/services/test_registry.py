@@ -3,11 +3,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session, col, select
 
-from notifier.models import Entry, EventKind, Version
+from notifier.models import DraftEntry, Entry, EventKind, Version
 from notifier.services import registry
 from notifier.services.registry import (
     BadEntry,
@@ -20,7 +23,8 @@ from notifier.services.registry import (
 from tests.factories import NOON, make_entry, make_version
 from tests.services.stories import happened
 
-LATER = NOON + timedelta(days=1)
+A_DAY = timedelta(days=1)
+LATER = NOON + A_DAY
 OPTEXEMPLE = make_entry("Optexemple")
 
 
@@ -93,7 +97,7 @@ def test_a_version_or_an_entry_that_there_is_not_is_said_with_what_to_do(session
 
 def test_a_list_that_says_the_same_is_nothing_to_publish(session: Session) -> None:
     make_version(session)
-    reworded = [make_entry("EQUINIX", key="equinix"), make_entry("Fibrexemple", activity="Fibre  noire")]
+    reworded = [make_entry("EQUINIX", key="equinix"), make_entry("Fibrexemple", activities=("Fibre  noire",))]
     registry.replace_draft(session, reworded, by="ana", now=LATER)
 
     with pytest.raises(NothingChanged):
@@ -120,7 +124,7 @@ def test_an_entry_is_added_amended_and_removed(session: Session) -> None:
     registry.amend_entry(session, "equinix", {"town": "Pantin"}, by="ana", now=LATER)
     draft = registry.remove_entry(session, "fibrexemple", by="ana", now=LATER)
 
-    assert set(kinds(session)) == {("amended", "equinix"), ("added", "optexemple"), ("removed", "fibrexemple")}
+    assert set(kinds(session)) == {("moved", "equinix"), ("added", "optexemple"), ("removed", "fibrexemple")}
     assert names(session, draft) == ["Equinix", "Optexemple"]
 
 
@@ -160,8 +164,8 @@ def test_a_key_that_is_taken_is_refused(session: Session) -> None:
         registry.add_entry(session, make_entry("Equinix"), by="ana", now=LATER)
 
 
-@pytest.mark.parametrize("empty", [{"name": " "}, {"activity": ""}])
-def test_an_entry_needs_a_name_and_an_activity(session: Session, empty: dict[str, str]) -> None:
+@pytest.mark.parametrize("empty", [{"name": " "}, {"activities": ()}])
+def test_an_entry_needs_a_name_and_an_activity(session: Session, empty: dict[str, Any]) -> None:
     make_version(session)
 
     with pytest.raises(BadEntry, match="needs a name and an activity"):
@@ -195,19 +199,167 @@ def test_a_draft_that_is_thrown_away_leaves_the_published_version(session: Sessi
 
     assert registry.draft(session) is None
     assert registry.published(session) == version
-    assert {row.version_id for row in session.exec(select(Entry))} == {version.id}
+    assert {row.since for row in session.exec(select(Entry))} == {version.number}
+    assert session.exec(select(DraftEntry)).all() == []
     with pytest.raises(NoDraft):
         registry.discard_draft(session, by="ana", now=LATER)
 
 
-def test_a_whole_list_becomes_the_draft_in_its_order(session: Session) -> None:
+def test_a_first_list_keeps_its_order_and_what_comes_later_stands_at_the_end(session: Session) -> None:
+    make_version(session, [make_entry("Zayo"), make_entry("Equinix")])
+
+    draft = registry.replace_draft(
+        session, [OPTEXEMPLE, make_entry("Equinix"), make_entry("Zayo")], by="ana", now=LATER
+    )
+
+    assert names(session, draft) == ["Zayo", "Equinix", "Optexemple"]
+    assert kinds(session) == [("added", "optexemple")]  # an order says nothing
+
+
+def test_a_draft_keeps_no_more_than_it_says_otherwise(session: Session) -> None:
     make_version(session)
 
-    draft = registry.replace_draft(session, [OPTEXEMPLE, make_entry("Equinix")], by="ana", now=LATER)
+    registry.amend_entry(session, "equinix", {"town": "Pantin"}, by="ana", now=LATER)
+    registry.remove_entry(session, "fibrexemple", by="ana", now=LATER)
 
-    assert names(session, draft) == ["Optexemple", "Equinix"]
-    positions = select(Entry.position).where(Entry.version_id == draft.id).order_by(col(Entry.position))
-    assert session.exec(positions).all() == [0, 1]
+    drafted = {row.key: row.content and row.content["town"] for row in session.exec(select(DraftEntry))}
+    assert drafted == {"equinix": "Pantin", "fibrexemple": None}
+    registry.amend_entry(session, "equinix", {"town": "Paris"}, by="ana", now=LATER)
+    assert [row.key for row in session.exec(select(DraftEntry))] == ["fibrexemple"]
+
+
+def test_what_does_not_change_is_written_once_for_all_versions(session: Session) -> None:
+    make_version(session)
+    for town in ("Pantin", "Lyon", "Pantin"):
+        registry.amend_entry(session, "equinix", {"town": town}, by="ana", now=LATER)
+        registry.number_draft(session, effective_at=LATER, by="ana", now=LATER)
+
+    rows = session.exec(select(Entry).order_by(col(Entry.key), col(Entry.since))).all()
+
+    assert [(row.key, row.since, row.until) for row in rows] == [
+        ("equinix", 1, 2), ("equinix", 2, 3), ("equinix", 3, 4), ("equinix", 4, None), ("fibrexemple", 1, None),
+    ]  # fmt: skip
+    towns = [registry.entries(session, registry.get(session, number))[0].town for number in (1, 2, 3, 4)]
+    assert towns == ["Paris", "Pantin", "Lyon", "Pantin"]
+    first, last = registry.get(session, 1), registry.get(session, 4)
+    assert [change.kind.value for change in registry.changes(session, first, last)] == ["moved"]
+    assert registry.changes(session, registry.get(session, 2), last) == ()
+
+
+def test_a_version_that_builds_on_one_before_a_withdrawn_one_lacks_what_that_brought(session: Session) -> None:
+    make_version(session)
+    withdrawn = _numbered(session, "Optexemple")
+    registry.withdraw(session, withdrawn, by="ana", now=LATER)
+
+    third = _numbered(session, "Zayo")
+
+    assert names(session, third) == ["Equinix", "Fibrexemple", "Zayo"]
+    assert names(session, withdrawn) == ["Equinix", "Fibrexemple", "Optexemple"]
+    assert [change.name for change in registry.changes(session, registry.before(session, third), third)] == ["Zayo"]
+
+
+def test_a_draft_lets_go_of_what_a_withdrawn_version_had_brought_and_keeps_its_own(session: Session) -> None:
+    make_version(session)
+    registry.amend_entry(session, "equinix", {"town": "Lyon"}, by="ana", now=NOON)
+    withdrawn = _numbered(session, "Optexemple")
+    registry.amend_entry(session, "equinix", {"website": "https://equinix.example"}, by="bob", now=LATER)
+    registry.amend_entry(session, "optexemple", {"town": "Nice"}, by="bob", now=LATER)
+    draft = registry.remove_entry(session, "fibrexemple", by="bob", now=LATER)
+
+    registry.withdraw(session, withdrawn, by="ana", now=LATER)
+
+    equinix, optexemple = registry.entries(session, draft)
+    assert (equinix.town, equinix.website) == ("Paris", "https://equinix.example")
+    assert (optexemple.name, optexemple.town) == ("Optexemple", "Nice")  # whoever edits it wants it
+    assert set(kinds(session)) == {
+        ("added", "optexemple"), ("contact_changed", "equinix"), ("removed", "fibrexemple"),
+    }  # fmt: skip
+
+
+def test_who_engages_whom_is_checked_on_every_edit(session: Session) -> None:
+    make_version(session)
+    registry.add_entry(session, replace(OPTEXEMPLE, parent="equinix"), by="ana", now=LATER)
+
+    with pytest.raises(BadEntry, match="in a circle: equinix → optexemple → equinix"):
+        registry.amend_entry(session, "equinix", {"parent": "optexemple"}, by="ana", now=LATER)
+    with pytest.raises(BadEntry, match='engaged by "equinix", which is not in the list'):
+        registry.remove_entry(session, "equinix", by="ana", now=LATER)
+
+
+# --- what is published stays -----------------------------------------------------------------------------------------
+
+EDITS = [
+    "UPDATE version SET published_by = 'eve'",
+    "UPDATE version SET published_at = NULL",
+    "UPDATE version SET number = 7",
+    "UPDATE version SET live_at = NULL",
+    "DELETE FROM version",
+    "UPDATE entry SET content = '{}'",
+    "UPDATE entry SET until = 1",
+    "UPDATE entry SET since = 0",
+    "DELETE FROM entry",
+    "INSERT INTO entry (id, key, since, position, content) SELECT id, 'eve', since, position, content FROM entry",
+    "UPDATE event SET data = '{}'",
+    "DELETE FROM event",
+]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_the_database_refuses_what_no_verb_does(session: Session, edit: str) -> None:
+    make_version(session)
+    session.flush()
+
+    with pytest.raises(DBAPIError, match="is not edited: publish another version"), session.begin_nested():
+        session.execute(text(edit))
+    assert names(session, registry.published(session)) == ["Equinix", "Fibrexemple"]
+
+
+@pytest.mark.parametrize("table", ["version", "entry", "event"])
+def test_no_other_row_takes_the_place_of_one_that_is_published(session: Session, table: str) -> None:
+    make_version(session)
+    session.flush()
+    is_sqlite = session.get_bind().dialect.name == "sqlite"
+    replacing = (
+        f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}"  # noqa: S608 - names of our own tables
+        if is_sqlite
+        else f"TRUNCATE {table} CASCADE"
+    )
+
+    with pytest.raises(DBAPIError, match="is not edited: publish another version"), session.begin_nested():
+        session.execute(text(replacing))
+
+
+def test_a_draft_may_be_edited_and_thrown_away_beside_what_is_published(session: Session) -> None:
+    make_version(session)
+    registry.add_entry(session, OPTEXEMPLE, by="ana", now=LATER)
+
+    session.execute(text("UPDATE version SET created_by = 'bob' WHERE number IS NULL"))
+    session.execute(text("DELETE FROM version WHERE number IS NULL"))
+
+
+# --- the past of a list that was kept elsewhere ----------------------------------------------------------------------
+
+
+def test_the_past_is_taken_with_its_instants_and_tells_nobody(session: Session) -> None:
+    moved = replace(OPTEXEMPLE, town="Lyon")
+    states = [(NOON, [OPTEXEMPLE]), (LATER, [replace(OPTEXEMPLE, name="OPTEXEMPLE.")]), (LATER + A_DAY, [moved])]
+
+    for at, content in states:
+        registry.take_past(session, content, published_at=at, source="commit", by="ana", now=LATER + 9 * A_DAY)
+
+    assert [(one.number, one.published_at, one.live_at) for one in registry.versions(session)] == [
+        (2, LATER + A_DAY, LATER + A_DAY), (1, NOON, NOON),
+    ]  # fmt: skip
+    assert registry.draft(session) is None
+    with pytest.raises(BadEntry, match="in its order"):
+        registry.take_past(session, [moved], published_at=NOON, source="commit", by="ana", now=LATER + 9 * A_DAY)
+
+
+def test_the_past_is_not_taken_over_a_draft(session: Session) -> None:
+    registry.add_entry(session, make_entry("Zayo"), by="ana", now=LATER)
+
+    with pytest.raises(BadEntry, match="drafted"):
+        registry.take_past(session, [OPTEXEMPLE], published_at=NOON, source="commit", by="ana", now=LATER)
 
 
 def test_every_step_of_a_version_is_an_event(session: Session) -> None:
@@ -218,17 +370,6 @@ def test_every_step_of_a_version_is_an_event(session: Session) -> None:
     assert [event.data for event in happened(session, EventKind.VERSION_PUBLISHED)] == [{"version": 1}]
     assert [event.data for event in happened(session, EventKind.VERSION_LIVE)] == [{"version": 1}]
     assert [event.by for event in happened(session, EventKind.DRAFT_DISCARDED)] == ["ana"]
-
-
-def test_the_list_in_force_is_the_highest_that_is_live_in_whatever_order_they_went_live(session: Session) -> None:
-    make_version(session)
-    second, third = (_numbered(session, name) for name in ("Optexemple", "Zayo"))
-
-    third.live_at, second.live_at = LATER, LATER + timedelta(days=1)  # the third contains the second
-    session.flush()
-
-    assert registry.live(session, LATER) == third
-    assert registry.live(session, LATER + timedelta(days=2)) == third
 
 
 def _numbered(session: Session, name: str) -> Version:
