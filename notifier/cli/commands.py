@@ -17,10 +17,13 @@ from sqlmodel import Session
 
 from notifier import __version__, demo, embedded
 from notifier import runtime as wiring
+from notifier.adapters import cells
+from notifier.adapters.remarks import BadCell, remark
 from notifier.cli.announcements import announcements_group
 from notifier.cli.people import clients_group, users_group
 from notifier.cli.registry import registry_group
 from notifier.cli.shared import LANGUAGES, Group, Refused, data_dir_option, opened, operator, say, with_session
+from notifier.cli.watches import watch_group
 from notifier.models import EventKind
 from notifier.rules.calendars import BadPeriod
 from notifier.rules.deadlines import ask, deadline, from_case
@@ -150,6 +153,26 @@ def profile_set(runtime: Runtime, session: Session, values: Sequence[str]) -> No
     pairs = dict(value.partition("=")[::2] for value in values)
     saved = provider.change(session, pairs, by=operator(), now=now())
     say("The profile is complete." if not saved.missing else f"Still missing: {', '.join(saved.missing)}")
+
+
+@profile.command("host")
+@click.argument("values", nargs=-1, metavar="[FIELD=VALUE…]")
+@with_session
+def profile_host(runtime: Runtime, session: Session, values: Sequence[str]) -> None:
+    """Show or say what the host is in the table of guarantees of HDS, such as hds=yes places="FR: Pantin"."""
+    del runtime
+    pairs = dict(value.partition("=")[::2] for value in values)
+    read = {}
+    for name, text in pairs.items():
+        try:
+            read[name] = cells.read(name, text) if name in provider.HOST else text
+        except BadCell as bad:
+            raise Refused(remark(0, name, bad.code, **bad.facts).text("en")) from None
+    own = provider.host(session)
+    if pairs:
+        own = provider.change_host(session, read, by=operator(), now=now())
+    for name in provider.HOST:
+        say(f"{name:<18} {cells.written(name, getattr(own, name)) or 'not stated'}")
 
 
 @main.command()
@@ -311,5 +334,5 @@ def sweep(data_dir: Path) -> None:
         worker.close()
 
 
-for group in (registry_group, clients_group, users_group, announcements_group):
+for group in (registry_group, clients_group, users_group, announcements_group, watch_group):
     main.add_command(group)

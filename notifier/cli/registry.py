@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,10 @@ from typing import Any
 import click
 from sqlmodel import Session
 
-from notifier.adapters.lists import read_register
+from notifier.adapters import cells
+from notifier.adapters.remarks import BadCell, remark
+from notifier.cli import registry_files
+from notifier.cli.registry_files import A_DAY
 from notifier.cli.shared import (
     Refused,
     data_dir_option,
@@ -28,9 +31,10 @@ from notifier.cli.shared import (
     with_session,
 )
 from notifier.models import AnnouncementKind
-from notifier.rules import registry_diff
-from notifier.rules.periods import start_of_day, zone
-from notifier.rules.registry_diff import Entry
+from notifier.rules import completeness, registry_diff
+from notifier.rules.completeness import Asks
+from notifier.rules.entries import Entry
+from notifier.rules.entries import as_json as as_values
 from notifier.runtime import Runtime, now
 from notifier.services import (
     announcements,
@@ -38,8 +42,9 @@ from notifier.services import (
     notices,
     own_lists,
     previews,
-    provider,
     registry,
+    replay,
+    timeline,
 )
 
 
@@ -48,78 +53,106 @@ def registry_group() -> None:
     """The registry of subprocessors."""
 
 
-@registry_group.command("import")
-@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@with_session
-def registry_import(runtime: Runtime, session: Session, file: Path) -> None:
-    """Read a list (CSV) and make it the draft; nothing is published."""
-    del runtime
-    listed = read_register(file.read_bytes(), filename=file.name)
-    for question in listed.questions:
-        say(f"Question: {question.message}")
-    registry.replace_draft(session, listed.entries, by=operator(), now=now())
-    say(f"The draft has {len(listed.entries)} entries.")
-    print_changes(registry.draft_changes(session))
+for files in registry_files.COMMANDS:
+    registry_group.add_command(files)
 
 
 @registry_group.command("show")
 @click.option("--version", "number", type=int, help="A version by its number.")
-@click.option("--on", "day", type=click.DateTime(["%Y-%m-%d"]), help="The list in force at the end of that day.")
+@click.option("--on", type=A_DAY, help="The list in force at the end of that day, or announced for it.")
+@click.option("--known-on", type=A_DAY, help="As far as was known at the end of that day.")
 @click.option("--client", "key", help="A client's own list, by its key: what was really made for it.")
+@click.option("--service", default="", help="Only what that service of ours uses.")
+@click.option("--json", "as_json", is_flag=True)
 @with_session
 def registry_show(
-    runtime: Runtime, session: Session, number: int | None, day: datetime | None, key: str | None
+    runtime: Runtime,
+    session: Session,
+    number: int | None,
+    on: date | None,
+    known_on: date | None,
+    key: str | None,
+    service: str,
+    *,
+    as_json: bool,
 ) -> None:
-    """Show the list in force, or a version, or the list in force on a day, for all or for one client."""
+    """Show the list in force; or a version, or the list on a day, as known on a day, for a client, for a service."""
     del runtime
+    if number is not None and (key or on or known_on):
+        raise Refused("a version is the same on every day and for every client: leave out --version, or the others")
     if key is not None:
-        if number is not None:
-            raise Refused("a version is the same for every client: leave out --version, or --client")
-        _print_own_list(session, key, day.date() if day else None)
+        _show_own_list(session, key, on, known_on, service, as_json=as_json)
         return
-    if number is not None:
-        version = registry.get(session, number)
+    listed = _listed(session, number, on, known_on)
+    entries = timeline.of_service(listed.entries, service) if service else listed.entries
+    if as_json:
+        said = {"version": listed.version and listed.version.number, "expected": listed.expected}
+        _say_json({**said, "entries": [as_values(entry) for entry in entries]})
+    elif listed.version is None:
+        say("No list was in force." if on or known_on else "No list is in force yet: import one, then publish it.")
     else:
-        tz = zone(provider.get(session).timezone)
-        at = start_of_day(date.fromordinal(day.date().toordinal() + 1), tz) if day else now()
-        found = registry.live(session, at)
-        if found is None:
-            say("No list was in force." if day else "No list is in force yet: import one, then publish it.")
-            return
-        version = found
-    since = f"published {instant(version.published_at)}, in force since {instant(version.live_at)}"
-    say(f"Version {version.number}, {since}")
-    print_entries(registry.entries(session, version))
+        version = listed.version
+        since = f"published {instant(version.published_at)}, in force since {instant(version.live_at)}"
+        say(f"Version {version.number}, {since}")
+        if listed.expected:
+            say("Some of it was announced and had not been made yet.")
+        print_entries(entries)
+
+
+def _listed(session: Session, number: int | None, on: date | None, known_on: date | None) -> timeline.Listed:
+    if number is not None:
+        kept = registry.get(session, number)
+        listed = tuple(registry.entries(session, kept))
+        return timeline.Listed(entries=listed, at=kept.published_at or now(), version=kept, expected=False)
+    if known_on and not on:
+        return timeline.known(session, on=known_on, now=now())
+    if on:
+        return timeline.as_of(session, on=on, now=now(), known_on=known_on)
+    at = now()
+    entries = timeline.in_force(session, at)
+    return timeline.Listed(entries=entries, at=at, version=registry.live(session, at), expected=False)
 
 
 @registry_group.command("history")
 @with_session
 def registry_history(runtime: Runtime, session: Session) -> None:
-    """List the published versions, newest first."""
+    """List the published versions, newest first, and where those of the past were read."""
     del runtime
+    sources = replay.sources(session)
     for version in registry.versions(session):
         effective = f"announced for {instant(version.effective_at)}, in force since {instant(version.live_at)}"
-        say(f"{version.number:>4}  published {instant(version.published_at)}, {effective}")
+        source = sources.get(version.id)
+        read = f"read from {replay.short(source)}" if source else effective
+        withdrawn = f", withdrawn {instant(version.withdrawn_at)}" if version.withdrawn_at else ""
+        say(f"{version.number:>4}  published {instant(version.published_at)}, {read}{withdrawn}")
 
 
-@registry_group.command("diff")
-@click.argument("old")
-@click.argument("new")
-@click.option("--json", "as_json", is_flag=True)
+@registry_group.command("completeness")
+@click.argument("key", required=False)
+@click.option("--pack", help="What one contract pack asks; else what those that clients are under ask.")
 @with_session
-def registry_diff_command(runtime: Runtime, session: Session, old: str, new: str, *, as_json: bool) -> None:
-    """Show what changes in meaning from OLD to NEW; each is a version's number, "draft", or a file."""
-    del runtime
-    before, after = _entries_of(session, old), _entries_of(session, new)
-    changes = registry_diff.diff(before, after)
-    cosmetic = registry_diff.cosmetic(before, after)
-    if as_json:
-        listed = [{**registry_diff.as_json(change), "entry": change.name} for change in changes]
-        say(json.dumps({"changes": listed, "cosmetic": cosmetic}, ensure_ascii=False, indent=2))
-        return
-    print_changes(changes)
-    if cosmetic:
-        say(f"{cosmetic} entries are only written differently.")
+def registry_completeness(runtime: Runtime, session: Session, key: str | None, pack: str | None) -> None:
+    """Say what the draft (or the published list) lacks of what the law asks, each with its source."""
+    packs = runtime.desk.packs
+    if pack is not None and pack not in packs:
+        raise Refused(f'there is no contract pack "{pack}": write one of {", ".join(sorted(packs))}')
+    names = {pack} if pack else clients.packs_in_use(session)
+    asks = {one for name in names if name in packs for one in packs[name].asks} or {Asks.GDPR}
+    entries = registry.entries(session, registry.draft(session) or registry.published(session))
+    wanted = [entry for entry in entries if key in {None, entry.key}]
+    if key and not wanted:
+        raise registry.NoSuchEntry(key)
+    found = completeness.of_list(wanted, asks, today=own_lists.today_of(session, now()))
+    for entry in wanted:
+        one = found.entries[entry.key]
+        say(f"{entry.key}: {one.known} of {one.asked}")
+        for missing in one.missing:
+            say(f"    {missing.field}: {missing.source}")
+        for ended in one.expired:
+            say(f"    {ended.standard} ended on {ended.expires_on}")
+        for missing in one.next:
+            say(f"    later, {missing.field}: {missing.source}")
+    say(f"{found.known} of {found.asked} are known, as asked by {', '.join(sorted(asks))}.")
 
 
 @registry_group.group("draft", invoke_without_command=True)
@@ -140,7 +173,18 @@ def draft_group(context: click.Context, data_dir: Path) -> None:
 def entry_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for name in reversed(registry_diff.COMPARED):
         command = click.option(f"--{name.replace('_', '-')}", name, default=None)(command)
-    return command
+    return click.option("--activity", "activities", default=None, hidden=True)(command)
+
+
+def _read(fields: Mapping[str, str | None]) -> dict[str, Any]:
+    """Return what the options say, each in the notation of a cell."""
+    said: dict[str, Any] = {}
+    for name, text in fields.items():
+        try:
+            said |= {} if text is None else {name: cells.read(name, text)}
+        except BadCell as bad:
+            raise Refused(remark(0, f"--{name.replace('_', '-')}", bad.code, **bad.facts).text("en")) from None
+    return said
 
 
 @draft_group.command("add")
@@ -151,7 +195,7 @@ def entry_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def draft_add(runtime: Runtime, session: Session, key: str, replaces: str, **fields: str | None) -> None:
     """Add an entry; with --replaces, in the place of another."""
     del runtime
-    written = {name: text for name, text in fields.items() if text is not None}
+    written = _read(fields)
     content = Entry(key=key, replaces=replaces, **{"name": "", **written})
     registry.add_entry(session, content, by=operator(), now=now())
     print_changes(registry.draft_changes(session))
@@ -164,7 +208,7 @@ def draft_add(runtime: Runtime, session: Session, key: str, replaces: str, **fie
 def draft_amend(runtime: Runtime, session: Session, key: str, **fields: str | None) -> None:
     """Change fields of an entry."""
     del runtime
-    written = {name: text for name, text in fields.items() if text is not None}
+    written = _read(fields)
     registry.amend_entry(session, key, written, by=operator(), now=now())
     print_changes(registry.draft_changes(session))
 
@@ -245,12 +289,24 @@ def registry_publish(  # noqa: PLR0913, PLR0917 - the options of one verb
     say(f"{made.reference} is published: {len(board.rows)} clients, {board.in_flight} mails in the outbox.")
 
 
-def _print_own_list(session: Session, key: str, on: date | None) -> None:
+def _show_own_list(
+    session: Session, key: str, on: date | None, known_on: date | None, service: str, *, as_json: bool
+) -> None:
     client = clients.by_key(session, key)
-    found = own_lists.own_list(session, client.id, on=on or own_lists.today_of(session, now()))
-    say(f"{client.company}, at the end of {found.on}")
+    day = on or known_on or own_lists.today_of(session, now())
+    found = own_lists.own_list(session, client.id, on=day, known_on=known_on)
+    kept = {entry.key for entry in timeline.of_service([one.entry for one in found.entries], service)}
+    listed = [one for one in found.entries if not service or one.entry.key in kept]
+    if as_json:
+        entries = [{**as_values(one.entry), "since": one.since.isoformat(), "early": one.began_early} for one in listed]
+        told = {"client": client.key, "on": day.isoformat(), "expected": found.expected, "excluded": found.excluded}
+        _say_json({**told, "entries": entries})
+        return
+    say(f"{client.company}, at the end of {day}")
+    if found.expected:
+        say("Some of it was announced and had not been made yet.")
     shown = headed("Key", "Name", "Activity", "Town", "Country", "Since", "")
-    for one in found.entries:
+    for one in listed:
         entry, early = one.entry, "began before the client's period ended" if one.began_early else ""
         shown.add_row(entry.key, entry.name, entry.activity, entry.town, entry.country, instant(one.since), early)
     say(shown)
@@ -258,15 +314,5 @@ def _print_own_list(session: Session, key: str, on: date | None) -> None:
         say(f"{reference} is not made for this client.")
 
 
-def _entries_of(session: Session, name: str) -> list[Entry]:
-    if name == "draft":
-        found = registry.draft(session)
-        if found is None:
-            raise registry.NoDraft
-        return registry.entries(session, found)
-    if name.isdigit():
-        return registry.entries(session, registry.get(session, int(name)))
-    file = Path(name)
-    if not file.is_file():
-        raise Refused(f'"{name}" is neither a version, nor "draft", nor a file')
-    return list(read_register(file.read_bytes(), filename=file.name).entries)
+def _say_json(data: Mapping[str, Any]) -> None:
+    say(json.dumps(data, ensure_ascii=False, indent=2))

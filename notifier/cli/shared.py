@@ -17,10 +17,12 @@ from sqlalchemy.exc import OperationalError
 
 from notifier import demo
 from notifier import runtime as wiring
-from notifier.adapters.lists import BadList
+from notifier.adapters.exports import BadExport
+from notifier.adapters.histories import BadHistory
+from notifier.adapters.remarks import BadList
 from notifier.rules import kinds, registry_diff
 from notifier.rules.calendars import BadPeriod
-from notifier.rules.registry_diff import Entry
+from notifier.rules.entries import Entry
 from notifier.rules.terms import BadPack, Channel
 from notifier.runtime import Runtime
 from notifier.services import (
@@ -28,18 +30,24 @@ from notifier.services import (
     clients,
     corrections,
     going_live,
+    letter_notes,
     notices,
     overrides,
+    plans,
     previews,
     provider,
     registry,
+    replay,
     users,
+    watches,
     webhooks,
 )
 from notifier.services.previews import Concern
 from notifier.settings import BadSettings, load
 
 REFUSALS = (
+    BadExport,
+    BadHistory,
     BadList,
     BadPack,
     BadPeriod,
@@ -78,17 +86,22 @@ REFUSALS = (
     overrides.WhyMissing,
     clients.NoSuchClient,
     notices.NoSuchNotice,
+    plans.OtherDraft,
     provider.BadProfile,
     provider.ProfileIncomplete,
     registry.BadEntry,
+    registry.DraftLeans,
     registry.DraftMoved,
     registry.NoDraft,
     registry.NoSuchEntry,
     registry.NoSuchVersion,
     registry.NothingChanged,
     registry_diff.DuplicateKey,
+    replay.BadPast,
     users.BadUser,
     users.LastAdministrator,
+    watches.BadSource,
+    watches.NoSuchSource,
     webhooks.BadEndpoint,
     webhooks.NoSuchEndpoint,
 )
@@ -178,7 +191,8 @@ def operator() -> str:
 def print_entries(entries: Sequence[Entry]) -> None:
     table = headed("Key", "Name", "Activity", "Postcode", "Town", "Country")
     for entry in entries:
-        table.add_row(entry.key, entry.name, entry.activity, entry.postcode, entry.town, entry.country or "?")
+        where = ", ".join(entry.countries) or "?"
+        table.add_row(entry.key, entry.name, entry.activity, entry.postcode, entry.town, where)
     say(table)
 
 
@@ -227,6 +241,10 @@ def print_preview(preview: previews.Preview) -> None:
     if preview.clients > len(preview.affected):
         say(f"… and {preview.clients - len(preview.affected)} more")
     say(f"{preview.clients} clients, {preview.addresses} mails")
+    for because in preview.reasons:
+        say(f"Why: {letter_notes.because(because.reason, 'en', of_the_client=True)} ({because.clients} clients)")
+    if preview.unconcerned:
+        say(f"{preview.unconcerned} clients do not use what changes, and are not told")
     for warned in preview.warnings:
         say(f"Warning: {CONCERNS[warned.concern]} ({warned.clients} clients{_listed(warned.details)})")
     if preview.latest_sending_at:
@@ -251,4 +269,6 @@ CONCERNS = {
     Concern.HOLIDAYS: "weekends or holidays move the last day",
     Concern.SHORT: "less than fifteen days to answer",
     Concern.CASCADE: "processors above us have too little time to tell their own clients",
+    Concern.UNKNOWN_SERVICES: "not told, with services, regions or options that no entry names: check their spelling",
+    Concern.NO_SERVICES: "no services stated, so every change is taken to concern them",
 }
