@@ -1,34 +1,51 @@
-"""What anybody may see: the list of subprocessors in force, what is announced, and whether this instance is well."""
+"""What anybody may see: what is announced, the list of subprocessors in force, and the same as files."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-import sqlalchemy as sa
-from flask import Blueprint, Response, redirect, render_template, url_for
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+from sqlmodel import Session
 
-from notifier import runtime as wiring
-from notifier.adapters.lists import write_register
-from notifier.models import Announcement, AnnouncementKind
+from notifier.adapters.countries import country_name
+from notifier.adapters.exports import FORMATS, BadExport, export
+from notifier.rules import hds_table
+from notifier.rules.entries import Entry
 from notifier.rules.periods import local_day, zone
-from notifier.services import announcements, letters, registry
-from notifier.web.current import language, now, reading, runtime, timezone
+from notifier.services import provider, public_record, registry, timeline
+from notifier.web import map_of_places, public_feeds, public_history, public_words
+from notifier.web.current import language, now, profile, reading, runtime, timezone
+from notifier.web.freshness import kept, public
 
-BYTE_ORDER_MARK = "\ufeff"  # without it, spreadsheets take the accents for something else
-# What everybody may know of before it is so; the rest is between the provider and its clients.
-SHOWN = frozenset(
-    {
-        AnnouncementKind.SUBPROCESSOR,
-        AnnouncementKind.EMERGENCY,
-        AnnouncementKind.LOCATION,
-        AnnouncementKind.SUPPORT,
-    }
-)
-HIDDEN = ("/notice/", "/sign-in", "/staff/", "/mailbox")
+MOST_PRINTED = 200  # companies in a PDF that anybody may ask for: it is made anew each time
+pages = public(Blueprint("public", __name__))
 
-pages = Blueprint("public", __name__)
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which of the entries in force are asked for; what is empty leaves nothing out."""
+
+    service: str = ""
+    country: str = ""
+
+    @classmethod
+    def asked(cls) -> Filter:
+        return cls(request.args.get("service", "").strip(), request.args.get("country", "").strip().upper())
+
+    def of(self, entries: Sequence[Entry]) -> tuple[Entry, ...]:
+        found = timeline.of_service(entries, self.service) if self.service else tuple(entries)
+        return tuple(entry for entry in found if not self.country or self.country in entry.countries)
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What an address says of it."""
+        both = {"service": self.service, "country": self.country}
+        return {name: text for name, text in both.items() if text}
 
 
 @pages.get("/")
@@ -37,61 +54,104 @@ def index() -> ResponseReturnValue:
 
 
 @pages.get("/subprocessors")
+@kept
 def subprocessors() -> ResponseReturnValue:
+    wanted = Filter.asked()
     with reading() as session:
-        in_force = registry.live(session, now())
-        entries = registry.entries(session, in_force)
-        upcoming = [_told(one) for one in announcements.upcoming(session) if one.kind in SHOWN]
-        since = in_force and in_force.live_at and local_day(in_force.live_at, zone(timezone()))
-    labels = list(letters.LABELS[language()].values())
+        listed = _in_force(session)
+        live = registry.live(session, now())
+        updated = timeline.last_updated(session, now())
+        upcoming = [public_words.announcement(one) for one in public_record.upcoming(session)]
+    entries = wanted.of(listed)
     return render_template(
-        "web/public/subprocessors.html", entries=entries, since=since, upcoming=upcoming, labels=labels
+        "web/public/subprocessors.html",
+        rows=public_words.rows(entries, listed),
+        total=len(listed),
+        version=live,
+        updated=updated and local_day(updated, zone(timezone())),
+        upcoming=upcoming,
+        labels=public_words.labels(),
+        wanted=wanted,
+        services=_services(listed),
+        countries=_countries(listed),
+        map=_map(entries),
+        formats=FORMATS,
+        has_hds=any(entry.hds or entry.hds_activities for entry in listed),
     )
 
 
-def _told(announcement: Announcement) -> dict[str, Any]:
-    """Return an announced change in words: of the registry its changes, of another kind what was written of it."""
-    of_the_registry = bool(announcement.changes)
-    return {
-        "reference": announcement.reference,
-        "day": announcement.effective_on,
-        "changes": [letters.describe(change, language()) for change in announcements.changes_of(announcement)],
-        "title": "" if of_the_registry else letters.title(announcement, language()),
-        "facts": [] if of_the_registry else letters.facts_of(announcement, language()),
-    }
-
-
-@pages.get("/subprocessors.csv")
-def subprocessors_csv() -> ResponseReturnValue:
+@pages.get(f"/subprocessors.<any({', '.join(FORMATS)}):form>")
+@kept
+def download(form: str) -> ResponseReturnValue:
+    wanted = Filter.asked()
     with reading() as session:
-        entries = registry.entries(session, registry.live(session, now()))
-    response = Response(BYTE_ORDER_MARK + write_register(entries), mimetype="text/csv")
-    response.headers["Content-Disposition"] = 'attachment; filename="subprocessors.csv"'
+        entries = wanted.of(_in_force(session))
+    if form == "pdf" and len(entries) > MOST_PRINTED:
+        raise BadExport("a PDF of so many companies is too long: take CSV")
+    name = profile().legal_name
+    made = export(
+        entries,
+        form,
+        language=language(),
+        title=_("Subprocessors of %(company)s", company=name) if name else _("Subprocessors"),
+        on=local_day(now(), zone(timezone())),
+        search_path=runtime().settings.search_path("templates"),
+    )
+    response = Response(made, content_type=FORMATS[form].media_type)
+    response.headers["Content-Disposition"] = f'attachment; filename="subprocessors.{FORMATS[form].extension}"'
     return response
 
 
-@pages.get("/healthz")
-def healthz() -> ResponseReturnValue:
-    """The process answers."""
-    return _plain("ok")
+@pages.errorhandler(BadExport)
+def cannot_be_written(_trouble: Exception) -> ResponseReturnValue:
+    sentence = _("The list is too long for this format. Download it in another one, such as CSV.")
+    return render_template("web/message.html", sentence=sentence), HTTPStatus.CONFLICT
 
 
-@pages.get("/readyz")
-def readyz() -> ResponseReturnValue:
-    """The database answers, and its tables are those that this code knows."""
-    try:
-        is_ready = wiring.is_current(runtime().engine)
-    except sa.exc.SQLAlchemyError:
-        return _plain("the database does not answer", HTTPStatus.SERVICE_UNAVAILABLE)
-    if not is_ready:
-        return _plain("the database needs migrating", HTTPStatus.SERVICE_UNAVAILABLE)
-    return _plain("ready")
+@pages.get("/subprocessors/hds")
+@kept
+def hds() -> ResponseReturnValue:
+    """The table of HDS v2, chapter 8, with what requirement 31 has the host say."""
+    with reading() as session:
+        listed, host = _in_force(session), provider.host(session)
+    made = hds_table.table(host, listed, today=local_day(now(), zone(timezone())))
+    return render_template(
+        "web/public/hds.html",
+        headings=hds_table.HEADINGS[language()],
+        rows=[hds_table.cells(row, language(), country=_country) for row in made.rows],
+        sentence=hds_table.SENTENCES.get(made.statement, ""),
+        translation=hds_table.TRANSLATIONS.get(made.statement, ""),
+        is_complete=made.is_complete,
+    )
 
 
-@pages.get("/robots.txt")
-def robots() -> ResponseReturnValue:
-    return _plain("\n".join(["User-agent: *", *(f"Disallow: {path}" for path in HIDDEN)]))
+def _in_force(session: Session) -> tuple[Entry, ...]:
+    return public_record.for_everybody(timeline.in_force(session, now()))
 
 
-def _plain(text: str, status: HTTPStatus = HTTPStatus.OK) -> ResponseReturnValue:
-    return Response(f"{text}\n", status=status, mimetype="text/plain")
+def _country(code: str) -> str:
+    return country_name(code, language())
+
+
+def _services(entries: Sequence[Entry]) -> list[str]:
+    return sorted({service for entry in entries for service in entry.services}, key=str.casefold)
+
+
+def _countries(entries: Sequence[Entry]) -> list[tuple[str, str]]:
+    codes = {country for entry in entries for country in entry.countries}
+    return sorted(((code, _country(code)) for code in codes), key=lambda one: one[1].casefold())
+
+
+def _map(entries: Sequence[Entry]) -> dict[str, Any]:
+    """Return the picture, and its numbers: name of a country → how many process data there."""
+    numbers = map_of_places.count(entries)
+    names = {code: _country(code) for code in numbers}
+    by_number = sorted(numbers, key=lambda code: (-numbers[code], names[code]))
+    return {
+        "picture": map_of_places.draw(numbers, names),
+        "numbers": [(names[code], numbers[code]) for code in by_number],
+        "elsewhere": sum(not entry.countries for entry in entries),
+    }
+
+
+ALL = (pages, public_history.pages, public_feeds.pages)
