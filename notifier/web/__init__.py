@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import sqlalchemy as sa
 import structlog
 from flask import Flask, Response, abort, current_app, g, has_request_context, render_template, request, url_for
-from flask.sessions import SecureCookieSessionInterface
+from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_babel import Babel
 from flask_babel import lazy_gettext as later
@@ -41,6 +41,7 @@ from notifier.adapters import dates
 from notifier.adapters.countries import country_name
 from notifier.models import Announcement, Provider
 from notifier.rules.notice_states import IllegalNoticeStep
+from notifier.rules.scope import Reason
 from notifier.rules.terms import BadPack, PeriodBlank
 from notifier.rules.wording import period_in_words
 from notifier.runtime import Runtime
@@ -49,6 +50,7 @@ from notifier.services import (
     answers,
     clients,
     going_live,
+    letter_notes,
     notices,
     outbox,
     overrides,
@@ -56,9 +58,10 @@ from notifier.services import (
     provider,
     registry,
     users,
+    watches,
     webhooks,
 )
-from notifier.web import auth, current, mailbox, portal, public, staff, words
+from notifier.web import api, auth, current, machines, mailbox, portal, public, public_subscriptions, staff, words
 from notifier.web.redaction import Redaction
 
 log = structlog.get_logger()
@@ -93,6 +96,12 @@ ERRORS: Mapping[type[Exception], tuple[HTTPStatus, Any]] = MappingProxyType(
         registry.NoSuchEntry: (HTTPStatus.NOT_FOUND, later("The draft has no such entry.")),
         users.NoSuchUser: (HTTPStatus.NOT_FOUND, later("There is no such user.")),
         webhooks.NoSuchEndpoint: (HTTPStatus.NOT_FOUND, later("There is no such endpoint.")),
+        watches.NoSuchSource: (HTTPStatus.NOT_FOUND, later("This list is not watched, or no more.")),
+        watches.NoSuchSuggestion: (HTTPStatus.NOT_FOUND, later("There is no such suggestion.")),
+        watches.AlreadyDecided: (
+            HTTPStatus.CONFLICT,
+            later("This suggestion has been taken or dismissed already. Look at its page again."),
+        ),
         registry.NoDraft: (HTTPStatus.CONFLICT, later("There is no draft: import a list or add an entry first.")),
         registry.NothingChanged: (
             HTTPStatus.CONFLICT,
@@ -183,12 +192,13 @@ def create_app(runtime: Runtime) -> Flask:
     """Return the application over these working parts."""
     app = Flask("notifier.web", template_folder=None)
     app.logger.addFilter(Redaction())  # Flask writes the path of whatever it could not serve
-    app.extensions |= {"notifier": runtime, "notifier.throttle": auth.Throttle()}
+    app.extensions |= {"notifier": runtime, "notifier.throttle": auth.Throttle(), "notifier.asks": auth.Throttle()}
     _configure(app, runtime)
     _speak(app)
     _render(app, runtime)
     _guard(app, runtime)
-    for blueprint in (auth.pages, *staff.ALL, portal.pages, public.pages):
+    everybodys = (*public.ALL, public_subscriptions.pages, machines.pages, api.pages)
+    for blueprint in (auth.pages, *staff.ALL, portal.pages, *everybodys):
         app.register_blueprint(blueprint)
     if runtime.settings.mail.sender == "mailbox":
         app.register_blueprint(mailbox.pages)
@@ -212,6 +222,11 @@ class Cookies(SecureCookieSessionInterface):
 
     def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 - Flask's signature
         return not request.path.startswith(UNGUARDED) and _is_secure()
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """What a cache may hand to others carries nobody's cookie, and is the same whatever cookie was sent."""
+        if request.blueprint not in {pages.name for pages in (*public.ALL, api.pages)}:
+            super().save_session(app, session, response)
 
 
 def _is_secure() -> bool:
@@ -268,6 +283,7 @@ def _render(app: Flask, runtime: Runtime) -> None:
     app.add_template_filter(words.steps_in_words, "steps_in_words")
     app.add_template_filter(period_in_words, "period_in_words")
     app.add_template_filter(_gist, "gist")
+    app.add_template_filter(_because, "because")
     app.context_processor(_shared)
 
 
@@ -321,6 +337,10 @@ def _gist(announcement: Announcement) -> str:
     return words.gist(announcement, current.language())
 
 
+def _because(reason: Reason) -> str:
+    return letter_notes.because(reason, current.language(), of_the_client=True)
+
+
 def _country(code: str) -> str:
     return country_name(code, current.language())
 
@@ -329,6 +349,8 @@ def _guard(app: Flask, runtime: Runtime) -> None:
     Security(app, auth.Staff(runtime), register_blueprint=False)
     csrf = CSRFProtect(app)
     csrf.exempt(portal.pages)  # it has no session: its forms carry a token made from the link
+    csrf.exempt(public_subscriptions.pages)  # neither has it one
+    csrf.exempt(api.pages)  # as that
 
     @app.before_request
     def refuse_strange_hosts() -> None:
@@ -396,6 +418,8 @@ def _refuse_http(trouble: HTTPException) -> ResponseReturnValue:
 
 
 def _message(status: HTTPStatus, sentence: Any) -> ResponseReturnValue:  # noqa: ANN401 - a lazy string
+    if request.path.startswith(api.PATH):
+        return api.problem(status, sentence)
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         return _outage(sentence), status
     return render_template("web/message.html", sentence=sentence), status

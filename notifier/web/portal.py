@@ -86,6 +86,7 @@ class Company:
     is_done: bool  # what was announced has been made for it, later than it was told
     until: Any  # the sentence of its last day, lazy, or None
     note: str  # in place of a last day
+    why: str  # it concerns this company, where it does not concern everybody
     days_left: int
     starts_on: date | None
     acts: tuple[tuple[str, portal_words.Act], ...]
@@ -518,6 +519,7 @@ def _company_shown(opened: Opened, told: Told) -> Company:
         is_done=told.notice.live_at is not None and portal_words.goes_live(announcement),
         until=portal_words.until(announcement, told) if timed else None,
         note="" if timed else letter_notes.note_without_last_day(told.rule, language()),
+        why="" if over else letter_notes.why_in_a_sentence(announcement, told.client, language()),
         days_left=_days_left(told),
         starts_on=told.rule.day_of(told.notice.holds_until) if timed and two_days and waits else None,
         acts=tuple((act, portal_words.act(act, announcement, told, language())) for act in _offered(told, over)),

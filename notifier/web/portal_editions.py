@@ -8,7 +8,7 @@ from datetime import date, datetime
 from itertools import pairwise
 
 from notifier.models import Edition
-from notifier.services import letter_words
+from notifier.services import letter_words, letters
 from notifier.services.answers import Opened
 
 
@@ -30,10 +30,12 @@ def since(opened: Opened, editions: Sequence[Edition], language: str) -> Since:
     announcement, told_at = opened.announcement, opened.delivery.created_at
     known = [edition for edition in editions if edition.made_at <= told_at]
     corrections = [edition for edition in editions if edition.in_substance and edition.made_at > told_at]
-    today = [edition for edition in editions if edition.number == announcement.edition]
+    first_told = min((one.notice.edition for one in opened.told), default=announcement.edition)
+    today = [edition for edition in editions if edition.number >= first_told]
     moved = [(was, now) for was, now in pairwise(today) if was.effective_on != now.effective_on]
-    respelt = [now for was, now in pairwise(today) if was.effective_on == now.effective_on]
-    marked = letter_words.differences(known[-1], announcement, language) if known and corrections else []
+    respelt = [now for was, now in pairwise(today) if (was.number, was.effective_on) == (now.number, now.effective_on)]
+    before = letters.as_seen(known[-1], [one.client.scope for one in opened.told]) if known and corrections else None
+    marked = letter_words.differences(before, announcement, language) if before else []
     return Since(
         corrected_at=corrections[-1].made_at if known and corrections else None,
         differences=tuple(marked),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -54,15 +54,18 @@ LEADS: Mapping[str, Any] = MappingProxyType(
         "support": later("%(provider)s plans to change the entity that gives you support, from %(day)s."),
     }
 )
+# Where a contract asks for the client's consent to a change of subprocessor: one that lowers the security, say.
+ASKED = later("%(provider)s plans to change its list of subprocessors from %(day)s, and asks for your consent.")
 
 
 def key_of(announcement: Announcement) -> str:
     return letter_words.key_of(announcement.kind, announcement.aspect)
 
 
-def lead(announcement: Announcement) -> Any:  # noqa: ANN401 - a lazy string
+def lead(announcement: Announcement, told: Sequence[Told]) -> Any:  # noqa: ANN401 - a lazy string
     """Return the first sentence of a notice, with holes for `provider` and `day`."""
-    return LEADS[key_of(announcement)]
+    asked = announcement.kind is AnnouncementKind.SUBPROCESSOR and any(one.asks_consent for one in told)
+    return ASKED if asked else LEADS[key_of(announcement)]
 
 
 def heading(announcement: Announcement, *, past: bool) -> str:

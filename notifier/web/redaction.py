@@ -10,7 +10,7 @@ import logging
 import re
 
 INSTEAD = "[token]"
-_AFTER_PATH = re.compile(r"(/(?:notice|sign-in)/)[^/\s?#\"'<>]+")
+_AFTER_PATH = re.compile(r"(/(?:notice|sign-in|subscriptions)/)[^/\s?#\"'<>]+")
 _BARE = re.compile(r"(?<![\w-])[\w-]{43}(?![\w-])")  # 256 bits, however the path before them is written
 
 

@@ -72,6 +72,10 @@ SENTENCES: Mapping[type[Exception], tuple[str, Any]] = MappingProxyType(
             "",
             later("Every client’s right had run by then: reject this, and record that it has gone live."),
         ),
+        registry.DraftLeans: (
+            "",
+            later("The draft needs what this announcement adds: change the draft, or discard it, first."),
+        ),
         registry.NothingChanged: (
             "",
             later("The draft says the same as the published version: there is nothing to publish."),
@@ -111,6 +115,7 @@ CONFLICTS = (
     going_live.NothingBreached,
     going_live.UntoldClients,
     overrides.SamePerson,
+    registry.DraftLeans,
     registry.NothingChanged,
     BadPack,
     IllegalNoticeStep,
@@ -196,7 +201,10 @@ def _built_upon(form: Form, later_one: corrections.BuiltUpon) -> None:
 
 
 def _earlier_not_live(form: Form, earlier: going_live.EarlierNotLive) -> None:
-    form.refuse("", _("%(reference)s was announced earlier, and must go live first.", reference=earlier.reference))
+    sentence = _(
+        "%(reference)s was announced earlier, changes the same, and must go live first.", reference=earlier.reference
+    )
+    form.refuse("", sentence)
 
 
 def _gate_closed(form: Form, _closed: going_live.GateClosed) -> None:

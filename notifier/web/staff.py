@@ -18,15 +18,20 @@ from notifier.services import announcements, clients, events, items, notices, pr
 from notifier.web import (
     staff_announcements,
     staff_clients,
+    staff_completeness,
     staff_corrections,
     staff_decisions,
     staff_drafts,
+    staff_entries,
+    staff_host,
+    staff_imports,
     staff_items,
     staff_notices,
     staff_own_lists,
     staff_paper,
     staff_registry,
     staff_users,
+    staff_watches,
     staff_webhooks,
 )
 from notifier.web.current import by, desk, needs, now, profile, reading, transaction
@@ -39,7 +44,11 @@ pages = Blueprint("staff", __name__, url_prefix="/staff")
 
 ALL = (
     pages,
+    staff_host.pages,
     staff_registry.pages,
+    staff_entries.pages,
+    staff_imports.pages,
+    staff_completeness.pages,
     staff_announcements.pages,
     staff_drafts.pages,
     staff_corrections.pages,
@@ -49,6 +58,7 @@ ALL = (
     staff_own_lists.pages,
     staff_paper.pages,
     staff_items.pages,
+    staff_watches.pages,
     staff_webhooks.pages,
     staff_users.pages,
 )

@@ -211,6 +211,8 @@ def _editions(session: Session, announcement_id: UUID) -> list[tuple[Edition, st
 def _made(before: Edition, after: Edition) -> str:
     if after.in_substance:
         return "corrected"
+    if after.number != before.number:
+        return "widened"
     return "respelt" if after.effective_on == before.effective_on else "postponed"
 
 

@@ -14,7 +14,8 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as later
 from flask_babel import ngettext
 
-from notifier.adapters.lists import BadList, read_clients
+from notifier.adapters.lists import read_clients
+from notifier.adapters.remarks import BadList
 from notifier.rules import own_terms
 from notifier.rules.kinds import AnnouncementKind
 from notifier.rules.own_terms import BadOwnTerms, Said

@@ -11,7 +11,7 @@ from flask import Blueprint, abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from notifier.adapters.lists import country_code
+from notifier.adapters.cells import country_code
 from notifier.models import Announcement, AnnouncementKind, AnnouncementState, OverrideKind
 from notifier.rules.kinds import KINDS, LANGUAGES, OF_THE_REGISTRY, BadFacts, Shape, checked, keys_of
 from notifier.rules.periods import local_day, zone

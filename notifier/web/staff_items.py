@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from flask import Blueprint, flash, redirect, url_for
@@ -23,6 +24,8 @@ from notifier.models import (
     ItemKind,
     Notice,
     Override,
+    Source,
+    Suggestion,
 )
 from notifier.services import items, letters
 from notifier.web.current import by, needs, now, transaction
@@ -34,6 +37,15 @@ OF_THE_WHOLE: Mapping[ItemKind, str] = MappingProxyType(
         ItemKind.OVERRIDE_ASKED: "staff_announcements.board",  # once it is decided; before, the decision's own page
         ItemKind.PAPER_TO_PRINT: "staff_paper.letters",
         ItemKind.PROHIBITION_ENDED: "staff_drafts.preview",
+    }
+)
+
+# About something that is no announcement's: its page, and what that page calls it.
+OF_ITS_OWN: Mapping[ItemKind, tuple[str, str]] = MappingProxyType(
+    {
+        ItemKind.ENDPOINT_FAILING: ("staff_webhooks.listing", ""),
+        ItemKind.SOURCE_FAILING: ("staff_watches.source", "source_id"),
+        ItemKind.SUGGESTION: ("staff_watches.suggestion", "suggestion_id"),
     }
 )
 
@@ -76,6 +88,7 @@ def placed(session: Session, found: Sequence[Item]) -> list[Placed]:
         told[delivery_id].append(notice_id)
     for answer_id, notice_id in session.exec(select(Answer.id, Answer.notice_id).where(col(Answer.id).in_(about))):
         told[answer_id].append(notice_id)
+    watched = _watched(session, about)
     named = _companies(session, {notice_id for ids in told.values() for notice_id in ids})
     references, decisions = _references(session, found), _decisions(session, about)
     other_mails = session.exec(
@@ -85,6 +98,7 @@ def placed(session: Session, found: Sequence[Item]) -> list[Placed]:
         Placed(
             item=item,
             about=tuple(named[one][1] for one in told[item.about_id] if one in named)
+            or watched.get(item.about_id, ())
             or tuple(references[one] for one in (item.announcement_id,) if one and item.kind in OF_THE_WHOLE),
             address=_page_of(item, [one for one in told[item.about_id] if one in named], named, decisions),
             only_noted=item.kind is ItemKind.ENDPOINT_FAILING or item.about_id in other_mails,
@@ -99,8 +113,10 @@ def _page_of(
     named: Mapping[UUID, tuple[UUID, str]],
     decisions: Mapping[UUID, str],
 ) -> str:
-    if item.kind is ItemKind.ENDPOINT_FAILING:
-        return url_for("staff_webhooks.listing")
+    if item.kind in OF_ITS_OWN:
+        endpoint, name = OF_ITS_OWN[item.kind]
+        values: dict[str, Any] = {name: item.about_id} if name else {}
+        return url_for(endpoint, **values)
     if item.about_id in decisions:
         kind = decisions[item.about_id]
         return url_for("staff_decisions.decision", announcement_id=item.announcement_id, kind=kind)
@@ -117,6 +133,14 @@ def _companies(session: Session, notice_ids: set[UUID]) -> dict[UUID, tuple[UUID
     query = select(Notice.id, Notice.announcement_id, Client.company).join(Client, col(Client.id) == Notice.client_id)
     found = session.exec(query.where(col(Notice.id).in_(notice_ids)))
     return {notice_id: (announcement_id, company) for notice_id, announcement_id, company in found}
+
+
+def _watched(session: Session, about: Sequence[UUID]) -> dict[UUID, tuple[str]]:
+    """Return the key of the entry whose list is watched, by source and by suggestion."""
+    sources = session.exec(select(Source.id, Source.entry_key).where(col(Source.id).in_(about))).all()
+    query = select(Suggestion.id, Source.entry_key).join(Source, col(Source.id) == Suggestion.source_id)
+    suggested = session.exec(query.where(col(Suggestion.id).in_(about))).all()
+    return {one: (entry_key,) for one, entry_key in (*sources, *suggested)}
 
 
 def _references(session: Session, found: Sequence[Item]) -> dict[UUID, str]:

@@ -14,9 +14,11 @@ from sqlmodel import Session, col, select
 from notifier.adapters.lists import is_address
 from notifier.models import AnnouncementState, Answer, DeliveryNotice, Fetch, Item, ItemKind, Sealed
 from notifier.rules.gate import Waits
-from notifier.services import announcements, answers, events, going_live, items, notices, outbox
+from notifier.rules.registry_diff import from_json
+from notifier.rules.scope import is_limited, reason_of
+from notifier.services import announcements, answers, events, going_live, items, letters, notices, outbox
 from notifier.web import refusals
-from notifier.web.current import by, desk, needs, now, reading, transaction
+from notifier.web.current import by, desk, language, needs, now, reading, transaction
 from notifier.web.forms import Form
 from notifier.web.refusals import REFUSED
 from notifier.web.staff_decisions import name_of
@@ -182,6 +184,8 @@ def _page(
         announcement = announcements.get(session, announcement_id)
         _of_this(session, announcement_id, notice_id)
         row = notices.row(session, notice_id, now=now())
+        sealed, changes = session.get_one(Sealed, row.notice.sealed_id), announcements.changes_of(announcement)
+        told_of = [letters.describe(from_json(change), language()) for change in sealed.changes or ()]
         told = [row.notice.id, *(delivery.id for delivery in row.deliveries)]
         happened = [event for about in told for event in events.history(session, about=about)]
         page = render_template(
@@ -191,7 +195,9 @@ def _page(
             row=row,
             is_under_way=announcement.state is AnnouncementState.PUBLISHED and not row.notice.live_at,
             waits_for_nothing=row.waits is Waits.NOTHING,
-            sealed=session.get_one(Sealed, row.notice.sealed_id),
+            reason=reason_of(changes, row.client.scope) if is_limited(changes) else None,
+            told_of=[one["sentence"] for one in told_of],
+            sealed=sealed,
             settled_by_hand=answers.ITEMS,
             replies=_replies(session, notice_id),
             deliveries=[(one, outbox.attempts(session, one.id), _fetches(session, one.id)) for one in row.deliveries],

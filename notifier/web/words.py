@@ -20,7 +20,6 @@ SIGNS = MappingProxyType(
         ChangeKind.ADDED: "+ {name}",
         ChangeKind.REMOVED: "− {name}",
         ChangeKind.REPLACED: "{left} → {name}",
-        ChangeKind.AMENDED: "{name}",
     }
 )
 MOST_NAMED = 3
@@ -89,6 +88,7 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
         "edition": {
             "published": later("First published"),
             "corrected": later("Corrected in substance: everybody was told anew, and every period began again"),
+            "widened": later("Told anew to the clients whom more of it has come to concern"),
             "postponed": later("Postponed: whoever was told has been told of the new day"),
             "respelt": later("Wording mended: nobody was told anew"),
         },
@@ -204,7 +204,13 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "added": later("added"),
             "removed": later("removed"),
             "replaced": later("replaced"),
-            "amended": later("amended"),
+            "renamed": later("renamed"),
+            "taken_over": later("taken over"),
+            "moved": later("moved"),
+            "scope_changed": later("scope changed"),
+            "safeguards_changed": later("safeguards changed"),
+            "security_changed": later("level of security changed"),
+            "contact_changed": later("details changed"),
         },
         "item": {
             "unreachable_client": later("Nobody can be told by mail"),
@@ -220,6 +226,8 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "override_asked": later("A second person must decide"),
             "paper_to_print": later("Letters to be printed"),
             "prohibition_ended": later("Disclosure that may be told now"),
+            "suggestion": later("A subprocessor’s own list has changed"),
+            "source_failing": later("A watched list cannot be read"),
         },
         "role": {
             "auditor": later("auditor: reads everything, changes nothing"),
@@ -231,6 +239,15 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "claimed": later("being sent"),
             "delivered": later("delivered"),
             "exhausted": later("given up"),
+        },
+        "suggestion": {
+            "open": later("to be decided"),
+            "taken": later("taken"),
+            "dismissed": later("dismissed"),
+        },
+        "sighting": {
+            "read": later("read"),
+            "unreadable": later("not readable"),
         },
         "how": {
             "relay": later("accepted by the client’s mail server"),
@@ -403,6 +420,17 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "endpoint.disabled": later("Webhook endpoint switched off"),
             "endpoint.tested": later("Webhook endpoint tested"),
             "webhook.exhausted": later("Webhook given up"),
+            "subscriber.asked": later("Somebody asked for mails about the public list"),
+            "subscriber.confirmed": later("Subscription confirmed"),
+            "subscriber.ended": later("Subscription ended"),
+            "subscriber.told": later("Subscribers told"),
+            "source.added": later("List of a subprocessor watched"),
+            "source.changed": later("Watch on a list changed"),
+            "source.removed": later("List watched no more"),
+            "sighting.kept": later("What a watched list says has been kept"),
+            "suggestion.opened": later("Change of a subprocessor’s list found"),
+            "suggestion.taken": later("Change of a subprocessor’s list taken into the draft"),
+            "suggestion.dismissed": later("Change of a subprocessor’s list dismissed"),
         },
         "field": {
             "legal_name": later("Legal name"),
@@ -436,7 +464,7 @@ def gist(announcement: Announcement, language: str) -> str:
         colon = letter_words.COLON[language]
         return f"{letter_words.title(announcement, language)}{colon} {letter_words.what(announcement, language)}"
     named = [
-        SIGNS[change.kind].format(name=change.name, left=change.before.name if change.before else "")
+        SIGNS.get(change.kind, "{name}").format(name=change.name, left=change.before.name if change.before else "")
         for change in announcements.changes_of(announcement)
     ]
     return ", ".join(named[:MOST_NAMED]) + (", …" if len(named) > MOST_NAMED else "")

@@ -99,6 +99,7 @@ class Page(HTMLParser):
         self.forms: list[Form] = []
         self.language = ""
         self._textarea = ""
+        self._select = ""
         self.feed(text)
 
     def handle_data(self, data: str) -> None:
@@ -119,8 +120,18 @@ class Page(HTMLParser):
             self.forms.append(Form(action=found["action"], method=found["method"]))
         if tag == "textarea" and "name" in found:
             self._textarea = found["name"]
+        if tag == "select":
+            self._select = found["name"]
+        if tag == "option":
+            self._option(found)
         if tag == "input":
             self._field(found)
+
+    def _option(self, found: Mapping[str, str]) -> None:
+        """Of a list the first is sent, unless another one is chosen."""
+        fields = self.forms[-1].fields
+        if "selected" in found or self._select not in dict(fields):
+            fields.append((self._select, found["value"]))
 
     def _field(self, found: Mapping[str, str]) -> None:
         form, name = self.forms[-1], found["name"]
