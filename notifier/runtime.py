@@ -145,6 +145,7 @@ def build(settings: Settings, *, broker: dramatiq.Broker | None = None) -> Runti
         link_life=timedelta(days=settings.portal.link_days),
         client_reminders=_schedule("reminders.clients", settings.reminders.clients),
         account_manager_reminders=_schedule("reminders.account_managers", settings.reminders.account_managers),
+        watched_files=Path(settings.watch.files) if settings.watch.files else None,
         bounce_address=settings.mail.bounce_address,
     )
     return Runtime(

@@ -51,8 +51,19 @@ class WebhookSettings(Strict):
     allowed_ports: list[int]
 
 
+class WatchSettings(Strict):
+    files: str
+
+
 class PortalSettings(Strict):
     link_days: int = Field(ge=0)
+
+
+class SecuritySettings(Strict):
+    """What security.txt says (RFC 9116): an address, or a URI of https, mailto or tel; and where the policy stands."""
+
+    contact: str = Field(pattern=r"^((https://|mailto:|tel:)[!-~]+|[!-9;-?A-~]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+)?$")
+    policy: str = Field(pattern=r"^(https://[!-~]+)?$")
 
 
 class ReminderSettings(Strict):
@@ -84,8 +95,10 @@ class Settings(BaseSettings):
     secure_cookies: Literal["auto", "yes", "no"]
     mail: MailSettings
     webhooks: WebhookSettings
+    watch: WatchSettings
     portal: PortalSettings
     reminders: ReminderSettings
+    security: SecuritySettings
 
     @classmethod
     def settings_customise_sources(

@@ -24,14 +24,16 @@ from notifier import runtime as wiring
 from notifier.adapters.http import sign
 from notifier.adapters.sending import Held, Outcome, Sender
 from notifier.runtime import Runtime, now
-from notifier.services import announcements, notices, outbox, reminders, webhooks
+from notifier.services import announcements, notices, outbox, reminders, subscriptions, watches, webhooks
 from notifier.services.doorbell import Bell
+from notifier.services.watches import Errand, Found
 from notifier.services.webhooks import Parcel
 from notifier.settings import load
 
 log = structlog.get_logger()
 
 WEBHOOKS_AT_ONCE = 8
+LOOKS_AT_ONCE = 4
 NEVER = datetime.min.replace(tzinfo=UTC)
 REMINDER_PAUSE = timedelta(minutes=10)
 SETTLE_PAUSES = (0.1, 1, 5, 15)  # s; a deadlock, or a restart of the database, is over by then
@@ -67,10 +69,29 @@ class Worker:
             announcements.announce_ended_prohibitions(session, now=now())
             reminders.drop_stale(session, now=now())
         self._remind()
+        self._tell_subscribers()
         self.send_due()
         self.post_due()
         with self.runtime.transaction() as session:
             outbox.catch_up(session, self.runtime.desk, now=now())
+        self.look_due()
+
+    def look_due(self) -> int:
+        """Look at a few of the watched lists that are due; the next tick takes more.  Returns how many."""
+        with self.runtime.transaction() as session:
+            errands = watches.claim(session, limit=LOOKS_AT_ONCE, now=now())
+        with ThreadPoolExecutor(LOOKS_AT_ONCE) as pool:
+            list(pool.map(self._look, errands))
+        return len(errands)
+
+    def _look(self, errand: Errand) -> None:
+        try:
+            found = watches.look(self.runtime.desk, errand)
+        except Exception:  # what other people write must not keep one source from ever being looked at again
+            log.exception("a watched list could not be read", source=str(errand.source_id))
+            found = Found(trouble="the reader failed at this list; the log says where")
+        with self.runtime.transaction() as session:
+            watches.settle(session, errand, found, now=now())
 
     def close(self) -> None:
         self.sender.close()
@@ -89,6 +110,18 @@ class Worker:
                     self._looked_at = NEVER
         except Exception:
             log.exception("reminders could not be written; they are tried again in a while")
+
+    def _tell_subscribers(self) -> None:
+        """Put news for subscribers in the outbox, one event after the other.  They keep no mail of a client waiting."""
+        try:
+            with self.runtime.transaction() as session:
+                subscriptions.sweep(session, now=now())
+            is_more = True
+            while is_more:
+                with self.runtime.transaction() as session:
+                    is_more = subscriptions.tell_due(session, self.runtime.desk, now=now())
+        except Exception:
+            log.exception("news for subscribers could not be written; the next tick tries again")
 
     def _send_round(self) -> int:
         """One round: claim, hold at the dot, write down that they are about to leave, give the dots, write down the

@@ -15,7 +15,7 @@ from sqlmodel import Session
 from notifier import runtime as wiring
 from notifier import settings
 from notifier.models import Announcement, Client, Contact, Provider, Role, Terms, User, Version
-from notifier.rules.registry_diff import Entry
+from notifier.rules.entries import Entry
 from notifier.runtime import Runtime
 from notifier.services import announcements, previews, registry, users
 from notifier.services.desk import Desk
@@ -58,10 +58,9 @@ def make_provider(session: Session, **fields: Any) -> Provider:  # noqa: ANN401 
     return provider
 
 
-def make_entry(name: str = "Fibrexemple", **fields: str) -> Entry:
-    return Entry(
-        **{"key": name.lower(), "name": name, "activity": "Fibre noire", "town": "Paris", "country": "FR", **fields}
-    )
+def make_entry(name: str = "Fibrexemple", **fields: Any) -> Entry:  # noqa: ANN401 - whatever an entry has
+    common = {"activities": ("Fibre noire",), "town": "Paris", "country": "FR"}
+    return Entry(**{"key": name.lower(), "name": name, **common, **fields})
 
 
 def make_client(

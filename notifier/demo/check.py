@@ -162,9 +162,12 @@ def _add_the_webhook(stage: Stage) -> str:
 
 
 def _edit_the_draft(stage: Stage) -> str:
-    page = stage.staff.get(f"/staff/registry/draft/entries/new?replaces={story.OLD.key}")
+    page = stage.staff.get(f"/staff/registry/draft/entries?replaces={story.OLD.key}")
     _expect(page.status == OK, f"the page of a new entry answers {page.status}")
-    typed = {name: getattr(story.NEW, name) for name in ("name", "address", "postcode", "town", "country", "activity")}
+    typed = {
+        "activities": story.NEW.activity,
+        **{name: getattr(story.NEW, name) for name in ("name", "address", "postcode", "town", "country")},
+    }
     saved = stage.staff.submit(page, "/staff/registry/draft", typed)
     _expect(saved.status == OK and story.NEW.name in saved.text, f"the new entry is not in the draft ({saved.status})")
     return f"the account manager replaced {story.OLD.name} by {story.NEW.name} in the draft"

@@ -9,9 +9,10 @@ from types import MappingProxyType
 from sqlmodel import Session
 
 from notifier import embedded, resources
-from notifier.adapters.lists import read_clients, read_register
+from notifier.adapters.lists import read_clients
+from notifier.adapters.registers import read_register
 from notifier.models import Role, User
-from notifier.rules.registry_diff import Entry
+from notifier.rules.entries import Entry, Place
 from notifier.runtime import Runtime, now
 from notifier.services import announcements, clients, previews, provider, registry, users
 from notifier.settings import BadSettings
@@ -40,8 +41,8 @@ OLD = Entry(
     postcode="75000",
     town="Paris",
     country="FR",
-    activity="Fibre noire",
-    site_kind="dark_fibre",
+    activities=("Fibre noire",),
+    places=(Place(country="FR", kind="dark_fibre"),),
 )
 NEW = Entry(
     key="optexemple",
@@ -50,8 +51,8 @@ NEW = Entry(
     postcode="92000",
     town="Nanterre",
     country="FR",
-    activity="Fibre noire",
-    site_kind="dark_fibre",
+    activities=("Fibre noire",),
+    places=(Place(country="FR", kind="dark_fibre"),),
     replaces="fibrexemple",
 )
 REASONS = MappingProxyType(

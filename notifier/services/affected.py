@@ -1,19 +1,26 @@
-"""Whom a change touches: each client under contract, its terms, whom we tell by which channel, and until when it may
-answer.
+"""Whom a change touches: each client under contract whom it concerns, its terms, whom we tell by which channel, and
+until when it may answer.
+
+A change of the registry is told as what it needs to be told as: a new place as a move, say.  Of all that a client's
+contract says of the changes that concern it, the strictest holds.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from notifier.models import Announcement, Client, Contact, Terms
-from notifier.rules.kinds import AnnouncementKind
+from notifier.models import Announcement, Client, Contact
+from notifier.rules.entries import Entry
+from notifier.rules.kinds import OF_THE_REGISTRY, AnnouncementKind
 from notifier.rules.periods import first_day_from, local_day, zone
+from notifier.rules.registry_diff import LISTED, LISTING, TOLD, Change, ChangeKind, Need, from_json, needs
+from notifier.rules.scope import EVERYBODYS, Reason, Scope, covers, is_limited, reason_of, seen, used_by
 from notifier.rules.terms import BadPack, Channel, Pack, Reckoning, Rule
 from notifier.services import clients, provider
 from notifier.services.clients import Owed
@@ -23,13 +30,42 @@ ONE_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """One change of a subject, what it must be announced as, and as what to a client whose list it makes longer."""
+
+    change: Change
+    needs: tuple[Need, ...]
+    arriving: tuple[Need, ...] = (TOLD,)
+
+    def needs_of(self, shown: Change) -> tuple[Need, ...]:
+        """Return as what the change must be announced to a client for whom it is `shown`."""
+        if shown is self.change:
+            return self.needs
+        return self.arriving if shown.kind is ChangeKind.ADDED else (LISTED,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What of a subject concerns some clients.  `changes`: as they do; None for all of it as announced.  `mark` names
+    it among others.
+    """
+
+    needs: tuple[Need, ...]
+    changes: tuple[Change, ...] | None = None
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What a client's terms are asked about: the kind and aspect of a change, where it leads, and its day if known."""
+    """What a client's terms are asked about: the kind and aspect of a change, where it leads, and its day if known; of
+    the registry, each of its changes.
+    """
 
     kind: AnnouncementKind
     aspect: str = ""
     country: str = ""
     effective_on: date | None = None
+    parts: tuple[Part, ...] = ()
 
     @classmethod
     def of(cls, announcement: Announcement) -> Subject:
@@ -38,14 +74,86 @@ class Subject:
             aspect=announcement.aspect,
             country=announcement.facts.get("country", ""),
             effective_on=announcement.effective_on,
+            parts=_parts(announcement),
         )
+
+    @classmethod
+    def of_registry(
+        cls,
+        kind: AnnouncementKind,
+        changes: Iterable[Change],
+        base: Iterable[Entry],
+        *,
+        effective_on: date | None = None,
+    ) -> Subject:
+        """Return what changes of the registry are about; `base` is the list in force.
+
+        A country is new to whoever uses nothing there yet, whatever others use.
+        """
+        standing: dict[Scope, set[str]] = {}
+        for entry in base:
+            standing.setdefault(used_by(entry), set()).update(entry.countries)
+        parts = []
+        for change in changes:
+            known = (countries for users, countries in standing.items() if covers(users, used_by(change.entry)))
+            listed = set().union(*known)
+            parts.append(Part(change=change, needs=needs([change], listed), arriving=_arriving(change, listed)))
+        only_listed = bool(parts) and all(part.needs == (LISTED,) for part in parts)
+        aspect = LISTING if only_listed and kind is AnnouncementKind.SUBPROCESSOR else ""
+        return cls(kind=kind, aspect=aspect, effective_on=effective_on, parts=tuple(parts))
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        return tuple(part.change for part in self.parts)
+
+    def needs_as_json(self) -> list[dict[str, Any]]:
+        """Return what is kept with the announcement, so that a later rule does not say otherwise."""
+        return [
+            {"needs": [asdict(one) for one in part.needs], "arriving": [asdict(one) for one in part.arriving]}
+            for part in self.parts
+        ]
+
+    def seen_by(self, scope: Scope) -> Seen | None:
+        """Return what of it concerns a client; None where nothing does."""
+        if not self.parts:
+            return Seen(needs=(Need(self.kind.value, self.aspect, self.country),))
+        shown = [(number, part, one) for number, part in enumerate(self.parts, 1) if (one := seen(part.change, scope))]
+        found = {need for _, part, one in shown for need in part.needs_of(one)}
+        asked = tuple(sorted(found - {LISTED} or found))
+        changes = tuple(one for _, _, one in shown)
+        if changes == self.changes:
+            return Seen(needs=asked)
+        mark = ".".join(f"{number}{'' if one is part.change else one.kind.value}" for number, part, one in shown)
+        return Seen(needs=asked, changes=changes, mark=f"#{mark}") if shown else None
+
+
+def _parts(announcement: Announcement) -> tuple[Part, ...]:
+    changes = [from_json(change) for change in announcement.changes]
+    if len(announcement.needs) != len(changes):  # announced before what changes need was kept with them
+        return tuple(Part(change=one, needs=(Need(TOLD.kind, announcement.aspect),)) for one in changes)
+    return tuple(
+        Part(change=change, needs=_read(kept["needs"]), arriving=_read(kept["arriving"]))
+        for change, kept in zip(changes, announcement.needs, strict=True)
+    )
+
+
+def _read(kept: Iterable[Mapping[str, str]]) -> tuple[Need, ...]:
+    return tuple(Need(**one) for one in kept)
+
+
+def _arriving(change: Change, listed: Iterable[str]) -> tuple[Need, ...]:
+    if change.after is None:
+        return ()
+    return needs([replace(change, kind=ChangeKind.ADDED, before=None, fields=())], listed)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What follows from one set of terms, for every client under them: the rule, the channel and the deadline.
+    """What follows from one set of terms, for every client under them whom the same changes concern: the rule, the
+    channel and the deadline.
 
-    `earliest_effective_on` is the first day of the provider's zone on which the change may take effect.
+    `earliest_effective_on` is the first day of the provider's zone on which the change may take effect.  `changes` are
+    those that concern them, None for all as announced.
     """
 
     key: str
@@ -54,15 +162,17 @@ class Told:
     channel: Channel
     reckoning: Reckoning
     earliest_effective_on: date
+    changes: tuple[Change, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affected:
-    """One client that a change touches."""
+    """One client that a change touches, and why."""
 
     owed: Owed
     told: Told
     addressed: tuple[Contact, ...]
+    reason: Reason = EVERYBODYS
 
     @property
     def client(self) -> Client:
@@ -95,35 +205,68 @@ class Affected:
 
 
 class Counter:
-    """Counts what follows from each distinct set of terms once."""
+    """Counts what follows from each distinct set of terms and changes once."""
 
     def __init__(self, desk: Desk, subject: Subject, tz: ZoneInfo, now: datetime) -> None:
         self._desk = desk
         self._subject = subject
         self._tz = tz
         self._now = now
-        self._told: dict[tuple[str, bool], Told] = {}
+        self._is_limited = is_limited(subject.changes)
+        self._seen: dict[Scope, Seen | None] = {}
+        self._told: dict[tuple[str, str, bool], Told] = {}
 
-    def told(self, terms: Terms, *, by_mail: bool) -> Told:
+    def seen(self, scope: Scope) -> Seen | None:
+        """Return what concerns clients of this scope; None where nothing does."""
+        scope = scope if self._is_limited else Scope()
+        if scope not in self._seen:
+            self._seen[scope] = self._subject.seen_by(scope)
+        return self._seen[scope]
+
+    def reason(self, scope: Scope) -> Reason:
+        """Return why it concerns clients of this scope."""
+        return (reason_of(self._subject.changes, scope) if self._is_limited else None) or EVERYBODYS
+
+    def affected(self, owed: Owed) -> Affected | None:
+        """Return a client under contract as one that the subject touches; None where it does not."""
+        scope = owed.client.scope
+        seen_here = self.seen(scope)
+        if seen_here is None:
+            return None
+        terms = owed.terms
+        told = self.told(terms.key, terms.pack, terms.overrides, seen_here, by_mail=owed.client.email_accepted)
+        addressed = owed.addressed(told.rule.roles)
+        return Affected(owed=owed, told=told, addressed=addressed, reason=self.reason(scope))
+
+    def told(
+        self, key: str, pack: str, overrides: Mapping[str, Mapping[str, object]], seen: Seen, *, by_mail: bool
+    ) -> Told:
         """Return what clients under these terms are told; `by_mail`: whether they accept mail at all."""
-        return self.told_under(terms.key, terms.pack, terms.overrides, by_mail=by_mail)
+        known = self._told.get((key, seen.mark, by_mail))
+        if known is None:
+            known = self._count(key, pack, overrides, seen, by_mail=by_mail)
+            self._told[key, seen.mark, by_mail] = known
+        return known
 
-    def told_under(self, key: str, pack: str, overrides: Mapping[str, Mapping[str, object]], *, by_mail: bool) -> Told:
-        known = self._told.get((key, by_mail))
-        return known or self._told.setdefault((key, by_mail), self._count(key, pack, overrides, by_mail=by_mail))
+    def _count(
+        self, key: str, pack: str, overrides: Mapping[str, Mapping[str, object]], seen: Seen, *, by_mail: bool
+    ) -> Told:
+        """Count by every rule that applies, and keep the strictest: a consent before all, then what comes latest."""
+        rules = rules_under(self._desk, pack, overrides, self._subject.kind, seen.needs)
+        told = [self._told_by(rule, key, pack, seen, by_mail=by_mail) for rule in rules]
+        return max(told, key=lambda one: (one.rule.asks_consent, one.earliest_effective_on, one.reckoning.until))
 
-    def _count(self, key: str, pack: str, overrides: Mapping[str, Mapping[str, object]], *, by_mail: bool) -> Told:
-        subject = self._subject
-        rule = rule_under(self._desk, pack, overrides, subject)
+    def _told_by(self, rule: Rule, key: str, pack: str, seen: Seen, *, by_mail: bool) -> Told:
         channel = channel_of(rule, by_mail=by_mail)
-        reckoning = rule.promise(self._now, effective_on=subject.effective_on, channel=channel)
+        reckoning = rule.promise(self._now, effective_on=self._subject.effective_on, channel=channel)
         return Told(
-            key=key if channel is Channel.MAIL else f"{key}@{channel}",
+            key=f"{key}{'' if channel is Channel.MAIL else f'@{channel}'}{seen.mark}",
             pack=pack,
             rule=rule,
             channel=channel,
             reckoning=reckoning,
             earliest_effective_on=self._earliest(rule, reckoning),
+            changes=seen.changes,
         )
 
     def _earliest(self, rule: Rule, reckoning: Reckoning) -> date:
@@ -138,23 +281,40 @@ class Counter:
 
 
 def affected(session: Session, desk: Desk, subject: Subject, *, now: datetime) -> tuple[Affected, ...]:
-    """Return every client under contract today, with what its terms say of this subject."""
+    """Return every client under contract today whom this subject concerns, with what its terms say of it."""
     tz = zone(provider.get(session).timezone)
     counter = Counter(desk, subject, tz, now)
-    found = []
-    for owed in clients.owed(session, local_day(now, tz)):
-        told = counter.told(owed.terms, by_mail=owed.client.email_accepted)
-        found.append(Affected(owed=owed, told=told, addressed=owed.addressed(told.rule.roles)))
-    return tuple(found)
+    found = map(counter.affected, clients.owed(session, local_day(now, tz)))
+    return tuple(one for one in found if one)
 
 
-def rule_under(desk: Desk, pack: str, overrides: Mapping[str, Mapping[str, object]], subject: Subject) -> Rule:
-    """Return what a contract pack, with a client's own terms, says of a subject; BadPack where it cannot be used."""
+def rules_under(
+    desk: Desk,
+    pack: str,
+    overrides: Mapping[str, Mapping[str, object]],
+    kind: AnnouncementKind,
+    asked: Sequence[Need],
+) -> tuple[Rule, ...]:
+    """Return what a contract pack, with a client's own terms, says of all that a subject must be announced as, the rule
+    for its kind first; BadPack where it cannot be used.
+
+    Where the pack does not speak of one, the rule for the kind holds for it.
+    """
     contract = pack_of(desk, pack)
-    aspect = subject.aspect
-    if subject.kind is AnnouncementKind.LOCATION:
-        aspect = contract.aspect_of_place(subject.country, aspect)
-    return contract.rule_for(subject.kind, aspect, overrides)
+    if kind not in OF_THE_REGISTRY:
+        return tuple(contract.rule_for(kind, _aspect(contract, need), overrides) for need in asked)
+    is_listing = kind is AnnouncementKind.SUBPROCESSOR and set(asked) <= {LISTED}
+    rules = [contract.rule_for(kind, LISTING if is_listing else "", overrides)]
+    for need in asked:
+        aspect = _aspect(contract, need)
+        if need not in {LISTED, TOLD} and contract.speaks_of(need.kind, aspect):
+            rules.append(contract.rule_for(need.kind, aspect, overrides))
+    return tuple(rules)
+
+
+def _aspect(contract: Pack, need: Need) -> str:
+    is_place = need.kind == AnnouncementKind.LOCATION
+    return contract.aspect_of_place(need.country, need.aspect) if is_place else need.aspect
 
 
 def pack_of(desk: Desk, name: str) -> Pack:

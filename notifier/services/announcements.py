@@ -26,7 +26,7 @@ from notifier.rules import registry_diff
 from notifier.rules.kinds import KINDS, LANGUAGES, OF_THE_REGISTRY, checked
 from notifier.rules.periods import local_day, start_of_day, zone
 from notifier.rules.registry_diff import Change
-from notifier.services import events, items, letters, notices, overrides, provider, registry, telling
+from notifier.services import events, items, letters, notices, overrides, provider, registry, telling, timeline
 from notifier.services.affected import Affected, Subject, affected
 from notifier.services.desk import Desk
 
@@ -250,15 +250,17 @@ def publish(  # noqa: PLR0913 - what is written of one announcement
     effective_at = start_of_day(effective_on, tz)
     version = registry.number_draft(session, effective_at=effective_at, by=by, now=now, revision=revision)
     changes = registry.changes(session, base, version)
+    subject = Subject.of_registry(kind, changes, timeline.in_force(session, now))
     announcement = Announcement(
         kind=kind,
-        aspect=aspect_of(kind, changes),
+        aspect=subject.aspect,
         reference=f"{KINDS[kind].prefix}-{local_day(now, tz).year}-{version.number:04d}",
         version_id=version.id,
         per_client=per_client,
         facts=written,
         cause=_cause(cause),
         changes=[registry_diff.as_json(change) for change in changes],
+        needs=subject.needs_as_json(),
         reasons={language: reasons[language].strip() for language in LANGUAGES},
         effective_on=effective_on,
         effective_at=effective_at,
@@ -304,17 +306,26 @@ def digest_of(announcement: Announcement) -> str:
 
 
 def tell_latecomers(session: Session, desk: Desk, announcement_id: UUID, *, by: str, now: datetime) -> int:
-    """Tell the clients who are under contract now and were not when the announcement was published; returns how many.
+    """Tell the clients whom the announcement concerns now and did not when it was published: they have come under
+    contract since, or have come to use what changes; returns how many.
 
-    Each gets the period of its own contract from now on, and the gate waits for it.
+    Each gets the period of its own contract from now on, and the gate waits for it.  To one that was told of less, it
+    is another edition.
     """
     announcement = get(session, announcement_id, lock=True)
     if announcement.state is not AnnouncementState.PUBLISHED:
         raise NotPublished
-    untold = {client.id for client in notices.board(session, announcement_id, now=now).untold}
+    notices.lock_all(session, announcement_id)
+    board = notices.board(session, announcement_id, now=now)
+    untold = {client.id for client in board.untold}
     told = [one for one in affected(session, desk, Subject.of(announcement), now=now) if one.client.id in untold]
-    purpose = f"{letters.NOTICE}.{now:%Y%m%dT%H%M%S}"  # an address that was told for another client is told once more
-    telling.tell(session, desk, announcement, told, purpose=purpose, by=by, now=now)
+    before = editions(session, announcement_id)[-1]
+    if untold & {row.client.id for row in board.rows}:
+        announcement.edition += 1
+        session.add(announcement)
+        keep_edition(session, announcement, in_substance=False, by=by, now=now)
+    purpose = f"{letters.NOTICE}.{now:%Y%m%dT%H%M%S}"  # an address that was told for another is told once more
+    telling.tell_more(session, desk, announcement, told, before, purpose=purpose, by=by, now=now)
     return len(told)
 
 
@@ -373,11 +384,6 @@ def upcoming(session: Session) -> list[Announcement]:
     """Return what is announced and not live for everybody yet, the nearest first."""
     query = select(Announcement).where(Announcement.state == AnnouncementState.PUBLISHED)
     return list(session.exec(query.order_by(col(Announcement.effective_on))))
-
-
-def aspect_of(kind: AnnouncementKind, changes: Sequence[Change]) -> str:
-    """Return what a change of the registry is of: one of the list alone asks for information, and for no period."""
-    return registry_diff.aspect(changes) if kind is AnnouncementKind.SUBPROCESSOR else ""
 
 
 def changes_of(announcement: Announcement | Edition) -> tuple[Change, ...]:

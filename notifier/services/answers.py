@@ -181,7 +181,7 @@ class Told:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """What a link opens: the announcement, and the notices of this link's address."""
+    """What a link opens: the notices of this link's address, and the announcement as it is told to them."""
 
     delivery: Delivery
     announcement: Announcement
@@ -203,7 +203,9 @@ def open_link(session: Session, token: str, *, now: datetime) -> Opened:
     announcement = session.get(Announcement, delivery.announcement_id, populate_existing=True)
     if announcement is None:
         raise LinkInvalid
-    return Opened(delivery=delivery, announcement=announcement, told=_told(session, delivery, announcement))
+    told = _told(session, delivery, announcement)
+    shown = letters.Sayings(session, announcement).to(one.notice for one in told)
+    return Opened(delivery=delivery, announcement=shown, told=told)
 
 
 def record_fetch(

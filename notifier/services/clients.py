@@ -15,6 +15,7 @@ from notifier.adapters.lists import ClientRow, ContactRow
 from notifier.models import Client, Contact, EventKind, Terms
 from notifier.models.base import uuid7
 from notifier.rules import own_terms
+from notifier.rules.entries import SCOPE
 from notifier.rules.kinds import AnnouncementKind
 from notifier.rules.own_terms import Overrides
 from notifier.rules.terms import UNSAID, BadPack, Channel, Pack, PeriodBlank, Rule
@@ -253,6 +254,11 @@ def everyone(session: Session) -> list[tuple[Client, int, str]]:
     return [(one.client, len(one.contacts), one.current.pack if one.current else "") for one in listing(session)]
 
 
+def packs_in_use(session: Session) -> set[str]:
+    """Return the contract packs that any client is, was or will be under."""
+    return set(session.exec(select(Terms.pack).distinct()))
+
+
 def _grouped(contacts: Iterable[Contact]) -> Mapping[UUID, list[Contact]]:
     grouped: defaultdict[UUID, list[Contact]] = defaultdict(list)
     for contact in contacts:
@@ -282,7 +288,7 @@ COPIED = (
 
 
 def _values(row: ClientRow) -> dict[str, object]:
-    return {name: getattr(row, name) for name in COPIED} | {"services": list(row.services)}
+    return {name: getattr(row, name) for name in COPIED} | {name: list(getattr(row, name)) for name in SCOPE}
 
 
 def _differs(client: Client, contacts: Sequence[Contact], terms: Sequence[Terms], row: ClientRow) -> bool:

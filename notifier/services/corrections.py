@@ -18,6 +18,7 @@ from notifier.models import (
     AnnouncementState,
     Answer,
     AnswerKind,
+    Client,
     Edition,
     EventKind,
     Item,
@@ -28,8 +29,21 @@ from notifier.models import (
 )
 from notifier.rules import registry_diff
 from notifier.rules.kinds import KINDS, LANGUAGES, OF_THE_REGISTRY, Shape, checked, keys_of
+from notifier.rules.overtaking import collides
 from notifier.rules.periods import local_day, start_of_day, zone
-from notifier.services import announcements, events, items, letters, notices, overrides, provider, registry, telling
+from notifier.rules.scope import is_limited, seen_of
+from notifier.services import (
+    announcements,
+    events,
+    items,
+    letters,
+    notices,
+    overrides,
+    provider,
+    registry,
+    telling,
+    timeline,
+)
 from notifier.services.affected import Subject, affected
 from notifier.services.announcements import NotPublished
 from notifier.services.desk import Desk
@@ -122,8 +136,24 @@ def correct(  # noqa: PLR0913 - what may be corrected
     session.add(announcement)
     announcements.keep_edition(session, announcement, in_substance=True, why=why.strip(), by=by, now=now)
     _record(session, EventKind.ANNOUNCEMENT_CORRECTED, announcement, by=by, now=now, edition=announcement.edition)
+    _leave_out(session, desk, announcement, by=by, now=now)
     telling.tell_anew(session, desk, announcement, touched, before, by=by, now=now)
     return announcement
+
+
+def _leave_out(session: Session, desk: Desk, announcement: Announcement, *, by: str, now: datetime) -> None:
+    """Let go of the clients whom nothing of what is told now concerns, and tell those who have been told."""
+    changes = announcements.changes_of(announcement)
+    if not is_limited(changes):
+        return
+    of_this = select(Notice, Client).join(Client, col(Client.id) == Notice.client_id)
+    waiting = of_this.where(
+        Notice.announcement_id == announcement.id, col(Notice.excluded_at).is_(None), col(Notice.live_at).is_(None)
+    )
+    gone = [notice for notice, client in session.exec(waiting) if not seen_of(changes, client.scope)]
+    if gone:
+        letters.post_left_out(session, desk, announcement, [notice.id for notice in gone], now=now)
+        telling.leave_out(session, gone, by=by, now=now)
 
 
 def respell(
@@ -190,12 +220,12 @@ def withdraw(
     announcement = _under_way(session, announcement_id)
     announcements.require_reasons(reasons)
     _refuse_begun(session, announcement)
-    _refuse_built_upon(session, announcement)
+    _refuse_leaned_on(session, announcement)
     telling.drop_unsent(session, announcement, by=by, now=now)
     announcement.state, announcement.withdrawn_at, announcement.withdrawn_by = AnnouncementState.WITHDRAWN, now, by
     session.add(announcement)
     if announcement.version_id:
-        _withdraw_version(session, announcement.version_id, now=now)
+        registry.withdraw(session, session.get_one(Version, announcement.version_id), by=by, now=now)
     for kind in OverrideKind:
         if override := overrides.open_for(session, announcement.id, kind):
             overrides.reject(session, override.id, by=by, now=now)
@@ -252,10 +282,26 @@ def _refuse_built_upon(session: Session, announcement: Announcement) -> None:
     later = (
         select(Announcement.reference)
         .join(Version, col(Version.id) == Announcement.version_id)
-        .where(col(Version.number) > number, Announcement.state == AnnouncementState.PUBLISHED)
+        .where(col(Version.number) > number, col(Version.withdrawn_at).is_(None))
     )
     if reference := session.exec(later.order_by(col(Version.number))).first():
         raise BuiltUpon(reference)
+
+
+def _refuse_leaned_on(session: Session, announcement: Announcement) -> None:
+    """A later announcement that touches what this one changes would say something else without it."""
+    if announcement.version_id is None:
+        return
+    number = session.get_one(Version, announcement.version_id).number or 0
+    later = (
+        select(Announcement)
+        .join(Version, col(Version.id) == Announcement.version_id)
+        .where(col(Version.number) > number, col(Version.withdrawn_at).is_(None))
+    )
+    own = announcements.changes_of(announcement)
+    for one in session.exec(later.order_by(col(Version.number))):
+        if collides(announcements.changes_of(one), own):
+            raise BuiltUpon(one.reference)
 
 
 def _take_draft(session: Session, announcement: Announcement, revision: int, *, by: str, now: datetime) -> None:
@@ -263,22 +309,17 @@ def _take_draft(session: Session, announcement: Announcement, revision: int, *, 
     _refuse_built_upon(session, announcement)
     announced = session.get_one(Version, announcement.version_id)
     effective_at = announcement.effective_at
-    version = registry.number_draft(session, effective_at=effective_at, by=by, now=now, revision=revision)
-    announced.withdrawn_at = now
-    session.add(announced)
-    session.flush()
+    version = registry.number_draft(
+        session, effective_at=effective_at, by=by, now=now, revision=revision, instead_of=announced
+    )
     base = registry.before(session, version)
-    announcement.version_id = version.id
-    announcement.changes = [registry_diff.as_json(change) for change in registry.changes(session, base, version)]
-    if not announcement.changes:
+    changes = registry.changes(session, base, version)
+    if not changes:
         raise registry.NothingChanged
-    announcement.aspect = announcements.aspect_of(announcement.kind, announcements.changes_of(announcement))
-
-
-def _withdraw_version(session: Session, version_id: UUID, *, now: datetime) -> None:
-    version = session.get_one(Version, version_id)
-    version.withdrawn_at = now
-    session.add(version)
+    subject = Subject.of_registry(announcement.kind, changes, timeline.in_force(session, now))
+    announcement.version_id, announcement.aspect = version.id, subject.aspect
+    announcement.changes = [registry_diff.as_json(change) for change in changes]
+    announcement.needs = subject.needs_as_json()
 
 
 def _close_all(session: Session, announcement: Announcement, *, by: str, now: datetime) -> None:

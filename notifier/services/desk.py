@@ -31,6 +31,7 @@ class Desk:
     link_life: timedelta  # after the last day to object
     client_reminders: Schedule
     account_manager_reminders: Schedule
+    watched_files: Path | None  # the folder below which lists of subprocessors are watched, if any
     bounce_address: str  # empty: the envelope sender is the sender's own address
 
     @property

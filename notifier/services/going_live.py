@@ -23,6 +23,8 @@ from notifier.models import (
     Version,
 )
 from notifier.rules.gate import Gate, gate_of_all
+from notifier.rules.overtaking import collides
+from notifier.rules.scope import seen_of
 from notifier.services import announcements, events, items, letters, notices, overrides, telling
 from notifier.services.announcements import NotPublished
 from notifier.services.desk import Desk
@@ -31,10 +33,12 @@ from notifier.services.notices import Board, Row
 
 
 class EarlierNotLive(Exception):
-    """A version builds on the one before: going live with it would take the earlier change live too."""
+    """What changes here is changed by an earlier announcement too, which has to be made first."""
 
     def __init__(self, reference: str) -> None:
-        super().__init__(f"{reference} was announced earlier and has not gone live: this one contains its change")
+        super().__init__(
+            f"{reference} was announced earlier, has not gone live, and changes the same: record first that it has"
+        )
         self.reference = reference
 
 
@@ -173,7 +177,7 @@ def exclude(session: Session, notice_id: UUID, *, why: str, by: str, now: dateti
         raise AlreadyLive
     if not why.strip():
         raise ExclusionReasonMissing
-    if notice.excluded_at:
+    if notice.excluded_at and not notice.is_left_out:
         return
     notice.excluded_at, notice.excluded_by, notice.excluded_why = now, by, why.strip()
     session.add(notice)
@@ -213,37 +217,40 @@ def _refuse_strangers(waiting: Sequence[Row], notice_ids: Collection[UUID] | Non
 
 
 def _refuse_overtaking_of(session: Session, announcement: Announcement, rows: Sequence[Row]) -> None:
-    """A client for whom an earlier version is still to be made gets that one first, or is excluded from it: a version
-    holds the changes of those before it.
+    """Where a version needs an earlier one, a client for whom that one is still to be made gets it first, or is
+    excluded from it.
     """
-    if announcement.version_id is None:
-        return
-    number = session.get_one(Version, announcement.version_id).number or 0
-    earlier = (
-        select(Announcement)
-        .join(Version, col(Version.id) == Announcement.version_id)
-        .where(Announcement.state == AnnouncementState.PUBLISHED, col(Version.number) < number)
-        .order_by(col(Version.number))
-    )
-    for one in session.exec(earlier).all():
+    for one in _needed(session, announcement):
+        if one.state is not AnnouncementState.PUBLISHED:
+            continue
         settled = sa.or_(col(Notice.live_at).is_not(None), col(Notice.excluded_at).is_not(None))
-        done = session.exec(select(Notice.client_id).where(Notice.announcement_id == one.id, settled)).all()
-        if not {row.client.id for row in rows} <= set(done):
+        done = set(session.exec(select(Notice.client_id).where(Notice.announcement_id == one.id, settled)))
+        changes = announcements.changes_of(one)
+        if any(row.client.id not in done and seen_of(changes, row.client.scope) for row in rows):
             raise EarlierNotLive(one.reference)
 
 
 def _refuse_overtaking(session: Session, announcement: Announcement) -> None:
+    for one in _needed(session, announcement):
+        version = session.get_one(Version, one.version_id)
+        if version.live_at is None and version.withdrawn_at is None:
+            raise EarlierNotLive(one.reference)
+
+
+def _needed(session: Session, announcement: Announcement) -> list[Announcement]:
+    """Return the earlier announcements that one cannot be made before, since it touches what they change."""
     if announcement.version_id is None:
-        return
+        return []
     number = session.get_one(Version, announcement.version_id).number or 0
     earlier = (
-        select(Announcement.reference)
+        select(Announcement)
         .join(Version, col(Version.id) == Announcement.version_id)
-        .where(col(Version.number) < number, col(Version.live_at).is_(None), col(Version.withdrawn_at).is_(None))
+        .where(col(Version.number) < number, col(Version.withdrawn_at).is_(None))
+        .where(sa.or_(col(Version.live_at).is_(None), col(Announcement.state) == AnnouncementState.PUBLISHED))
         .order_by(col(Version.number))
     )
-    if reference := session.exec(earlier.limit(1)).first():
-        raise EarlierNotLive(reference)
+    changes = announcements.changes_of(announcement)
+    return [one for one in session.exec(earlier) if collides(changes, announcements.changes_of(one))]
 
 
 def _make_live(

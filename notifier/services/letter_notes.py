@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from notifier.adapters.dates import end_of_day, plain_date
-from notifier.models import Announcement, Notice
+from notifier.models import Announcement, Client, Notice
+from notifier.rules.entries import SCOPE
 from notifier.rules.kinds import KINDS, AnnouncementKind
 from notifier.rules.periods import Counting, Period
+from notifier.rules.registry_diff import from_json
+from notifier.rules.scope import Reason, is_limited, reason_of
 from notifier.rules.terms import Channel, Rule
 from notifier.rules.wording import NBSP, period_in_words
 
@@ -44,6 +47,45 @@ LETTER_NOTE = {
     "fr": f"{{letter}}{NBSP}; {{period}} à compter de la réception de la lettre ({{clause}})",
 }
 LETTER_ALONE = {"en": "{letter} ({clause})", "fr": "{letter} ({clause})"}
+# Why a change concerns a client: {your} and {you} are said to the client, or of it.
+NAMED = {
+    "en": {
+        "services": ("used by {your} service {names}", "used by {your_many} services {names}"),
+        "regions": ("in {your} region {names}", "in {your_many} regions {names}"),
+        "options": ("with {your} option {names}", "with {your_many} options {names}"),
+    },
+    "fr": {
+        "services": ("utilisé par {your} service {names}", "utilisé par {your_many} services {names}"),
+        "regions": ("dans {your} région {names}", "dans {your_many} régions {names}"),
+        "options": ("avec {your} option {names}", "avec {your_many} options {names}"),
+    },
+}
+UNSTATED = {
+    "en": {
+        "services": "{you} not said which services {they}",
+        "regions": "{you} not said which regions {they}",
+        "options": "{you} not said which options {they}",
+    },
+    "fr": {
+        "services": "{you} pas indiqué {your_many} services",
+        "regions": "{you} pas indiqué {your_many} régions",
+        "options": "{you} pas indiqué {your_many} options",
+    },
+}
+USED_BY_ALL = {"en": "used by every service", "fr": "utilisé par tous les services"}
+TO_THE_CLIENT = {
+    "en": {"your": "your", "your_many": "your", "you": "you have", "they": "you use"},
+    "fr": {"your": "votre", "your_many": "vos", "you": "vous n’avez"},
+}
+OF_THE_CLIENT = {
+    "en": {"your": "its", "your_many": "its", "you": "it has", "they": "it uses"},
+    "fr": {"your": "son", "your_many": "ses", "you": "il n’a"},
+}
+AND = {"en": " and ", "fr": " et "}
+WHY_YOU = {
+    "en": "Why this concerns you: {because}.",
+    "fr": f"Pourquoi cela vous concerne{NBSP}: {{because}}.",
+}
 LAST_DAY = {"en": "until {day}", "fr": "jusqu’au {day}"}
 
 
@@ -123,3 +165,38 @@ def note_of_breach(announcement: Announcement, notice: Notice, rule: Rule, langu
         return rule.clause
     day = LAST_DAY[language].format(day=end_of_day(notice.object_by, rule.timezone, language))
     return f"{day}, {rule.clause}"
+
+
+# --- why it concerns this client -------------------------------------------------------------------------------------
+
+
+def why(announcement: Announcement, client: Client, language: str) -> str:
+    """Return why what is announced concerns a client, as it is said to the client: "used by your service Hosting"; ""
+    where it concerns everybody alike.
+    """
+    changes = [from_json(change) for change in announcement.changes]
+    reason = reason_of(changes, client.scope) if is_limited(changes) else None
+    return because(reason, language) if reason else ""
+
+
+def why_in_a_sentence(announcement: Announcement, client: Client, language: str) -> str:
+    """Return the same as a sentence; "" where it concerns everybody alike."""
+    said = why(announcement, client, language)
+    return WHY_YOU[language].format(because=said) if said else ""
+
+
+def because(reason: Reason, language: str, *, of_the_client: bool = False) -> str:
+    """Return a reason within a sentence: "used by your service Hosting", or said of the client, "used by its …"."""
+    person = (OF_THE_CLIENT if of_the_client else TO_THE_CLIENT)[language]
+    said = [
+        NAMED[language][dimension][len(met) > 1].format(names=_listed(met, language), **person)
+        for dimension in SCOPE
+        if (met := getattr(reason, dimension))
+    ]
+    said += [UNSTATED[language][dimension].format(**person) for dimension in reason.unstated]
+    return ", ".join(said) or USED_BY_ALL[language]
+
+
+def _listed(names: Sequence[str], language: str) -> str:
+    *most, last = names
+    return AND[language].join(filter(None, [", ".join(most), last]))

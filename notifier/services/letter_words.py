@@ -16,19 +16,10 @@ from notifier.adapters.dates import plain_date
 from notifier.models import Announcement, Edition, Provider
 from notifier.rules.kinds import KINDS, AnnouncementKind, Shape, rows
 from notifier.rules.periods import local_day, zone
-from notifier.rules.registry_diff import Change, ChangeKind, Entry, FieldChange, from_json
+from notifier.rules.registry_diff import Change, from_json
 from notifier.rules.wording import NBSP
+from notifier.services import entry_words
 
-LABELS = {
-    "en": {
-        "name": "Name", "address": "Address", "postcode": "Postcode", "town": "Town", "country": "Country",
-        "activity": "Activity", "site_kind": "Kind of site",
-    },
-    "fr": {
-        "name": "Nom", "address": "Adresse", "postcode": "Code postal", "town": "Ville", "country": "Pays",
-        "activity": "Prestation", "site_kind": "Nature du site",
-    },
-}  # fmt: skip
 FACT_LABELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
     {
         "en": {
@@ -57,24 +48,7 @@ FACT_LABELS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         },
     }
 )  # fmt: skip
-CHANGES: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {
-        "en": {
-            "replaced": "{0} is replaced by {1}",
-            "added": "{0} is added",
-            "removed": "{0} is removed",
-            "amended": "{0} (details changed)",
-        },
-        "fr": {
-            "replaced": "{0} est remplacé par {1}",
-            "added": "{0} est ajouté",
-            "removed": "{0} est retiré",
-            "amended": "{0} (informations modifiées)",
-        },
-    }
-)
 MANY_CHANGES = MappingProxyType({"en": "{0} changes", "fr": "{0} changements"})
-NOT_SAID = MappingProxyType({"en": "not stated", "fr": "non précisé"})
 NOTHING = MappingProxyType({"en": "(nothing)", "fr": "(rien)"})
 COLON = MappingProxyType({"en": ":", "fr": f"{NBSP}:"})
 EFFECTIVE_ON = MappingProxyType({"en": "Day of effect", "fr": "Date d’effet"})
@@ -223,7 +197,11 @@ def what(announcement: Announcement, language: str) -> str:
     """Return what is announced in one line: the one change, the service, the certificate and its holder."""
     changes = [from_json(change) for change in announcement.changes]
     if changes:
-        return sentence(changes[0], language) if len(changes) == 1 else MANY_CHANGES[language].format(len(changes))
+        return (
+            entry_words.sentence(changes[0], language)
+            if len(changes) == 1
+            else MANY_CHANGES[language].format(len(changes))
+        )
     said = {
         field.name: _shown(field.shape, text, language)
         for field, text in rows(announcement.kind, announcement.facts, language)
@@ -247,43 +225,6 @@ def _shown(shape: Shape, text: str, language: str) -> str:
     if shape is Shape.COUNTRY:
         return country_name(text, language)
     return plain_date(date.fromisoformat(text), language) if shape is Shape.DAY else text
-
-
-def sentence(change: Change, language: str) -> str:
-    """Return a change in one sentence without its stop."""
-    new_name = change.after.name if change.before and change.after else ""
-    return CHANGES[language][change.kind.value].format((change.before or change.entry).name, new_name)
-
-
-def describe(change: Change, language: str) -> dict[str, Any]:
-    """Return a change in words: its kind, its sentence, the names before and after, both entries and the fields that
-    differ, labelled.
-    """
-    return {
-        "kind": change.kind.value,
-        "sentence": sentence(change, language),
-        "name": (change.before or change.entry).name,
-        "new_name": change.after.name if change.before and change.after else "",
-        "before": _described(change.before, language),
-        "after": _described(change.after, language),
-        "fields": [_described_field(field, language) for field in change.fields],
-    }
-
-
-def _described(entry: Entry | None, language: str) -> dict[str, str] | None:
-    if entry is None:
-        return None
-    values = {name: _value(name, getattr(entry, name), language) for name in LABELS[language]}
-    return {LABELS[language][name]: value for name, value in values.items() if value and (name != "site_kind")}
-
-
-def _described_field(field: FieldChange, language: str) -> dict[str, str]:
-    before, after = (_value(field.field, text, language) or NOT_SAID[language] for text in (field.before, field.after))
-    return {"label": LABELS[language][field.field], "before": before, "after": after}
-
-
-def _value(name: str, text: str, language: str) -> str:
-    return country_name(text, language) if name == "country" else text
 
 
 def announced(announcement: Announcement, profile: Provider, language: str) -> dict[str, Any]:
@@ -318,8 +259,8 @@ def list_url(profile: Provider) -> str:
 
 def change_in_text(change: Change, language: str) -> list[str]:
     """Return a change as lines: its sentence, then what was and what will be."""
-    told, colon = describe(change, language), COLON[language]
-    if change.kind is ChangeKind.AMENDED:
+    told, colon = entry_words.describe(change, language), COLON[language]
+    if change.stays:
         return [told["sentence"], *_fields_in_text(told["fields"], colon)]
     captioned = zip(BEFORE_AND_AFTER[language], (told["before"], told["after"]), strict=True)
     return [told["sentence"], *(f"{caption}{colon} {_in_one_line(entry)}" for caption, entry in captioned if entry)]
@@ -378,7 +319,7 @@ def _texts_by_key(changes: Sequence[Mapping[str, Any]], language: str) -> dict[s
 
 def _outcome(change: Change, language: str) -> list[str]:
     """Return a change as lines: its sentence, then where it leads."""
-    told = describe(change, language)
-    if change.kind is ChangeKind.AMENDED:
+    told = entry_words.describe(change, language)
+    if change.stays:
         return [told["sentence"], *_fields_in_text(told["fields"], COLON[language])]
     return [told["sentence"], *([_in_one_line(told["after"])] if told["after"] else [])]

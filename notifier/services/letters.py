@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from urllib.parse import urljoin
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from notifier.adapters.dates import end_of_day, instant, mail_date, plain_date
-from notifier.adapters.letters import Attachment, LetterHead
+from notifier.adapters.letters import UNSUBSCRIBE, Attachment, LetterHead
 from notifier.models import (
     Announcement,
     Answer,
@@ -32,6 +32,7 @@ from notifier.models import (
     Provider,
     Sealed,
     SignInLink,
+    Subscriber,
     User,
 )
 from notifier.models.base import uuid7
@@ -39,15 +40,16 @@ from notifier.rules.delivery_states import DeliveryState, DeliveryStep, next_del
 from notifier.rules.links import digest
 from notifier.rules.moulds import Mould
 from notifier.rules.periods import local_day, zone
-from notifier.rules.registry_diff import from_json
+from notifier.rules.registry_diff import as_json, from_json
+from notifier.rules.scope import Scope, is_limited, seen_of
 from notifier.rules.terms import Rule
-from notifier.services import events, forwarding, letter_notes, letter_words, overrides, provider
+from notifier.services import entry_words, events, forwarding, letter_notes, letter_words, overrides, provider
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
 from notifier.services.rows import insert_new
 
-LABELS = letter_words.LABELS  # pages say things in the words of the letters
-describe = letter_words.describe
+LABELS = entry_words.LABELS  # pages say things in the words of the letters
+describe = entry_words.describe
 facts_of = letter_words.facts_of
 title = letter_words.title
 
@@ -59,13 +61,26 @@ POSTPONED = "postponed"
 WITHDRAWN = "withdrawn"
 BREACH = "breach"
 SIGN_IN = "sign_in"
-URGENT, BULK = 0, 1
+CONFIRM = "subscription_confirm"
+NEWS = "subscription_news"
+URGENT, BULK, NEWS_LANE = 0, 1, 2
 # What stays true when an announcement is corrected or withdrawn.
 OUTLASTING = frozenset({RECEIPT, OBJECTION, WITHDRAWN, BREACH})
+TO_SUBSCRIBERS = frozenset({CONFIRM, NEWS})  # nothing is owed by them, so nobody is asked about one that did not arrive
 NEVER_READ = (DeliveryState.REFUSED, DeliveryState.DROPPED)
 
-PATHS = {"notice": "/notice/", "sign_in": "/sign-in/"}  # what a token opens
+# What a token opens.
+PATHS = {
+    "notice": "/notice/{}",
+    "sign_in": "/sign-in/{}",
+    CONFIRM: "/subscriptions/{}/confirm",
+    UNSUBSCRIBE: "/subscriptions/{}/end",
+}
 
+CONCERNS_NO_MORE = {
+    "en": "It was corrected, and concerns nothing any more that you use of ours.",
+    "fr": "Elle a été rectifiée et ne concerne plus rien de ce que vous utilisez chez nous.",
+}
 NO_REASONS = {"en": "No reasons were given.", "fr": "Aucun motif n’a été indiqué."}
 
 
@@ -73,7 +88,8 @@ NO_REASONS = {"en": "No reasons were given.", "fr": "Aucun motif n’a été ind
 class Recipient:
     """One contact who is told for one client.
 
-    `courtesy`: the notice itself comes by registered letter, and this mail starts no clock.
+    `courtesy`: the notice itself comes by registered letter, and this mail starts no clock.  `replaces`: what it was
+    told before, which this takes the place of.
     """
 
     contact: Contact
@@ -81,6 +97,7 @@ class Recipient:
     notice: Notice
     rule: Rule
     courtesy: bool = False
+    replaces: Edition | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,42 @@ class Told:
     contact: Contact
     client: Client
     notice: Notice
+
+
+class Sayings:
+    """What an announcement says to whom: to each client, only what concerns it."""
+
+    def __init__(self, session: Session, announcement: Announcement) -> None:
+        kept = select(Sealed.id, Sealed.terms_key, Sealed.changes).where(Sealed.announcement_id == announcement.id)
+        self._announcement = announcement
+        self._apart = {
+            sealed_id: (key.partition("#")[2], changes)
+            for sealed_id, key, changes in session.exec(kept)
+            if changes is not None
+        }
+
+    def mark(self, notice: Notice) -> str:
+        """Return what names what is said to a client among what is said to others; "" where that is all."""
+        return self._apart[notice.sealed_id][0] if notice.sealed_id in self._apart else ""
+
+    def to(self, notices: Iterable[Notice]) -> Announcement:
+        """Return the announcement as it is told to these together."""
+        told = list(notices)
+        if not self._apart or any(notice.sealed_id not in self._apart for notice in told):
+            return self._announcement
+        changes: list[dict[str, Any]] = []
+        for notice in told:
+            changes += [one for one in self._apart[notice.sealed_id][1] if one not in changes]
+        return self._announcement.saying(changes) if told else self._announcement
+
+
+def as_seen(edition: Edition, scopes: Iterable[Scope]) -> Edition:
+    """Return an edition with what of it concerns clients of these scopes."""
+    changes = [from_json(change) for change in edition.changes]
+    if not is_limited(changes):
+        return edition
+    found = dict.fromkeys(one for scope in scopes for one in seen_of(changes, scope))
+    return edition.saying([as_json(change) for change in found])
 
 
 class Filler:
@@ -114,13 +167,15 @@ def _facts(delivery: Delivery, desk: Desk) -> dict[str, Any]:
     facts = dict(delivery.facts)
     opens, base_url = facts.pop("opens", ""), facts.pop("base_url", "")
     if opens:
-        facts["link"] = link(base_url, opens, desk.keyring.token(delivery.id, opens, key=delivery.key_id))
+        owner = delivery.about_id if delivery.letter in TO_SUBSCRIBERS else delivery.id
+        token = desk.keyring.token(owner, opens, key=delivery.key_id)
+        facts[UNSUBSCRIBE if opens == UNSUBSCRIBE else "link"] = link(base_url, opens, token)
     return facts
 
 
 def link(base_url: str, opens: str, token: str) -> str:
     """Return the address that a token opens; always built from the configured base URL, never from a request."""
-    return f"{base_url}{PATHS[opens]}{token}"
+    return f"{base_url}{PATHS[opens].format(token)}"
 
 
 def post_notices(
@@ -130,23 +185,25 @@ def post_notices(
     recipients: Sequence[Recipient],
     *,
     purpose: str = NOTICE,
-    correction_of: Edition | None = None,
     now: datetime,
 ) -> None:
-    """Put one mail per address and language in the outbox, naming each client that this address is told for.
-
-    `correction_of`: what they were told before, which this takes the place of.
+    """Put one mail per address, language and set of changes in the outbox, naming each client that this address is told
+    for.
     """
     profile = provider.require_complete(session)
-    together: defaultdict[tuple[str, str], list[Recipient]] = defaultdict(list)
+    press = _NoticePress(session, desk, profile, announcement, now)
+    together: defaultdict[tuple[str, str], defaultdict[object, list[Recipient]]]
+    together = defaultdict(lambda: defaultdict(list))
     for recipient in recipients:
-        together[recipient.contact.email.casefold(), recipient.contact.language].append(recipient)
-    press = _NoticePress(session, desk, profile, announcement, now, correction_of=correction_of)
+        addressed = recipient.contact.email.casefold(), recipient.contact.language
+        together[addressed][press.subject(recipient)].append(recipient)
     deliveries, carried, links = [], [], []
-    for (_, language), group in together.items():
+    apart = [(language, n, group) for (_, language), told in together.items() for n, group in enumerate(told.values())]
+    for language, n, group in apart:
         address, mould = group[0].contact.email, press.mould(group, language)
+        named = f"{purpose}.{n + 1}" if n else purpose
         delivery = _delivery(
-            desk, profile, address, NOTICE, language, mould, about=announcement, now=now, purpose=purpose
+            desk, profile, address, NOTICE, language, mould, about=announcement, now=now, purpose=named
         )
         delivery.lane = BULK
         delivery.facts |= {"to_name": group[0].contact.name, **press.rows(group, language)}
@@ -165,15 +222,11 @@ def post_repeat(
     purposes = select(sa.func.count()).select_from(Delivery).where(Delivery.announcement_id == announcement.id)
     earlier = session.exec(purposes.where(col(Delivery.purpose).startswith(f"{NOTICE}.repeat"))).one()
     language = original.language
-    press = _NoticePress(
-        session,
-        desk,
-        profile,
-        announcement,
-        now,
-        correction_of=_edition_told_before(session, announcement, carried),
-        repeat_of=original.created_at,
-    )
+    before = _edition_told_before(session, announcement, carried)
+    if before:
+        before = as_seen(before, [one.client.scope for one in carried])
+        carried = [replace(one, replaces=before) for one in carried]
+    press = _NoticePress(session, desk, profile, announcement, now, repeat_of=original.created_at)
     purpose, mould = f"{NOTICE}.repeat.{earlier + 1}", press.mould(carried, language)
     again = _delivery(desk, profile, address, NOTICE, language, mould, about=announcement, now=now, purpose=purpose)
     again.facts |= {"to_name": original.facts["to_name"], **press.rows(carried, language)}
@@ -364,6 +417,23 @@ def post_postponed(
     )
 
 
+def post_left_out(
+    session: Session, desk: Desk, announcement: Announcement, notice_ids: Sequence[UUID], *, now: datetime
+) -> None:
+    """Tell clients whom nothing of an announcement concerns any more that, for them, it is withdrawn."""
+    post_to_told(
+        session,
+        desk,
+        announcement,
+        notice_ids,
+        letter=WITHDRAWN,
+        purpose=f"{WITHDRAWN}.edition.{announcement.edition}",
+        says=lambda language, _group: {"why": CONCERNS_NO_MORE[language]},
+        facts=_companies,
+        now=now,
+    )
+
+
 def post_withdrawn(
     session: Session, desk: Desk, announcement: Announcement, *, reasons: Mapping[str, str], now: datetime
 ) -> None:
@@ -450,13 +520,15 @@ def post_to_told(  # noqa: PLR0913 - the facts of one act
     this one mail says.
     """
     profile = provider.require_complete(session)
-    moulds: dict[tuple[str, str], str] = {}
+    sayings = Sayings(session, announcement)
+    moulds: dict[tuple[str, str, frozenset[str]], str] = {}
     deliveries, carried, links = [], [], []
     for (address, language), group in _told(session, notice_ids).items():
         said = says(language, group)
-        written = language, json.dumps(said, sort_keys=True)
+        written = language, json.dumps(said, sort_keys=True), frozenset(sayings.mark(one.notice) for one in group)
         if written not in moulds:
-            context = {**_shared(profile, announcement, language), **said}
+            told = sayings.to(one.notice for one in group)
+            context = {**_shared(profile, told, language), **said}
             moulds[written] = _mould(session, desk, letter, language, context, profile, now=now)
         delivery = _delivery(
             desk, profile, address, letter, language, moulds[written], about=announcement, now=now, purpose=purpose
@@ -525,9 +597,42 @@ def post_sign_in(session: Session, desk: Desk, user: User, *, valid_until: datet
     session.add(SignInLink(token_digest=digest(token), user_id=user.id, expires_at=valid_until))
 
 
+def post_to_subscribers(  # noqa: PLR0913 - the facts of one act
+    session: Session,
+    desk: Desk,
+    subscribers: Sequence[Subscriber],
+    *,
+    letter: str,
+    purpose: str,
+    opens: str,
+    languages: Iterable[str],
+    says: Callable[[str], Mapping[str, object]],
+    facts: Callable[[str], Mapping[str, Any]],
+    now: datetime,
+) -> None:
+    """Put one letter for each subscriber in the outbox, behind all that is owed to clients.
+
+    It is written in each of `languages`, whoever reads it: what is sent for nobody takes as long.
+    """
+    profile = provider.require_complete(session)
+    moulds = {}
+    for language in languages:
+        context = {"provider": _provider_context(profile), **says(language)}
+        moulds[language] = _mould(session, desk, letter, language, context, profile, now=now)
+    deliveries = []
+    for one in subscribers:
+        mould = moulds[one.language]
+        address = one.address or ""
+        delivery = _delivery(desk, profile, address, letter, one.language, mould, about=None, now=now, purpose=purpose)
+        delivery.about_id, delivery.key_id, delivery.lane = one.id, one.key_id, NEWS_LANE
+        delivery.facts |= {"to_name": "", "opens": opens, **facts(one.language)}
+        deliveries.append(delivery)
+    _insert(session, deliveries, [], [])
+
+
 class _NoticePress:
-    """Writes the notices of one announcement: one mould for all who share language and contracts, so that nobody reads
-    what another client's contract says.
+    """Writes the notices of one announcement: one mould for all who share language, contracts and the changes that
+    concern them, so that nobody reads what another client's contract says.
     """
 
     def __init__(
@@ -538,30 +643,34 @@ class _NoticePress:
         announcement: Announcement,
         now: datetime,
         *,
-        correction_of: Edition | None = None,
         repeat_of: datetime | None = None,
     ) -> None:
         self._session = session
         self._desk = desk
         self._profile = profile
         self._announcement = announcement
+        self._sayings = Sayings(session, announcement)
         self._now = now
-        self._correction_of = correction_of
         self._repeat_of = repeat_of
         self._late = overrides.lateness(session, announcement)
         self._tz = zone(profile.timezone)
         self._moulds: dict[object, str] = {}
 
+    def subject(self, one: Recipient) -> object:
+        """Return what names what a mail to this recipient is about: whoever shares it may share a mail."""
+        return self._sayings.mark(one.notice), id(one.replaces)
+
     def mould(self, group: Sequence[Recipient], language: str) -> str:
         """Return the digest of what is written to this group."""
         sealed = frozenset((one.notice.sealed_id, one.courtesy) for one in group)
-        written = language, sealed, any(one.client.reseller for one in group), _is_made(group)
+        written = language, sealed, id(group[0].replaces), any(one.client.reseller for one in group), _is_made(group)
         if written not in self._moulds:
             self._moulds[written] = self._write(group, language)
         return self._moulds[written]
 
     def rows(self, group: Sequence[Recipient], language: str) -> dict[str, list[dict[str, str]]]:
         """Return each list of companies in a mail to this group."""
+        announcement = self._told(group)
         by_mail = [one for one in group if not one.courtesy]
         timed = [one for one in by_mail if letter_notes.has_last_day(self._announcement, one.rule)]
         told = [one for one in by_mail if not letter_notes.has_last_day(self._announcement, one.rule)]
@@ -574,7 +683,13 @@ class _NoticePress:
                 if one.courtesy
             ],
             "forwards": [self._forwarded(one, language) for one in group if one.client.reseller],
+            "concerned": [
+                _named(one, why) for one in group if (why := letter_notes.why(announcement, one.client, language))
+            ],
         }
+
+    def _told(self, group: Sequence[Recipient]) -> Announcement:
+        return self._sayings.to(one.notice for one in group)
 
     def _forwarded(self, one: Recipient, language: str) -> dict[str, str]:
         note = forwarding.forward_note(
@@ -583,7 +698,7 @@ class _NoticePress:
         return {"company": one.client.company, "forward_note": note}
 
     def _write(self, group: Sequence[Recipient], language: str) -> str:
-        announcement, rows = self._announcement, self.rows(group, language)
+        announcement, rows = self._told(group), self.rows(group, language)
         rules = list({one.notice.sealed_id: one.rule for one in group}.values())
         changes = [describe(from_json(change), language) for change in announcement.changes]
         copies = [one.courtesy for one in group]
@@ -598,10 +713,11 @@ class _NoticePress:
             "courtesy": ("all" if all(copies) else "some") if any(copies) else "",
             "repeat_of": self._day(self._repeat_of, language) if self._repeat_of else "",
             "late_reason": self._late.reasons[language] if self._late else "",
-            "correction": self._correction(language),
-            "forwarding": self._texts_to_forward() if rows["forwards"] else [],
+            "scoped": bool(rows["concerned"]),
+            "correction": self._correction(group[0].replaces, announcement, language),
+            "forwarding": self._texts_to_forward(announcement) if rows["forwards"] else [],
         }
-        attachments = [self._attachment()] if rows["forwards"] else []
+        attachments = [self._attachment(announcement)] if rows["forwards"] else []
         return _mould(
             self._session, self._desk, NOTICE, language, context, self._profile, attachments=attachments, now=self._now
         )
@@ -609,23 +725,23 @@ class _NoticePress:
     def _day(self, at: datetime, language: str) -> str:
         return plain_date(local_day(at, self._tz), language)
 
-    def _correction(self, language: str) -> dict[str, Any] | None:
-        if self._correction_of is None:
+    def _correction(self, replaces: Edition | None, told: Announcement, language: str) -> dict[str, Any] | None:
+        if replaces is None:
             return None
         return {
-            "told_on": self._day(self._correction_of.made_at, language),
-            "differences": letter_words.differences(self._correction_of, self._announcement, language),
+            "told_on": self._day(replaces.made_at, language),
+            "differences": letter_words.differences(replaces, told, language),
         }
 
-    def _texts_to_forward(self) -> list[dict[str, str]]:
+    def _texts_to_forward(self, told: Announcement) -> list[dict[str, str]]:
         return [
-            {"language": one, "text": forwarding.neutral_text(self._announcement, self._profile, one)}
-            for one in forwarding.languages_of(self._announcement)
+            {"language": one, "text": forwarding.neutral_text(told, self._profile, one)}
+            for one in forwarding.languages_of(told)
         ]
 
-    def _attachment(self) -> Attachment:
-        told = forwarding.forwarding(self._announcement, self._profile)
-        text = json.dumps(told, ensure_ascii=False, indent=2) + "\n"
+    def _attachment(self, told: Announcement) -> Attachment:
+        facts = forwarding.forwarding(told, self._profile)
+        text = json.dumps(facts, ensure_ascii=False, indent=2) + "\n"
         return Attachment(filename="notice.json", content_type="application/json", text=text)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -33,12 +33,15 @@ from notifier.models import (
 )
 from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.gate import Gate, Hold, Standing, Waits, gate, gate_of_all
-from notifier.rules.kinds import AnnouncementKind
+from notifier.rules.kinds import OF_THE_REGISTRY, AnnouncementKind
 from notifier.rules.notice_states import NoticeState, NoticeStep
 from notifier.rules.periods import local_day, zone
 from notifier.rules.receipts import ContactStanding, receipt_of
+from notifier.rules.registry_diff import LISTING, Change, from_json
+from notifier.rules.scope import Scope
 from notifier.rules.terms import Channel, ReceiptPolicy, Rule
 from notifier.services import clients, events, items, letters, provider
+from notifier.services.affected import Subject
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
 
@@ -121,7 +124,7 @@ class Board:
     """The board of one announcement: every client, and how many stand where."""
 
     rows: tuple[Row, ...]
-    untold: tuple[Client, ...]  # under contract now, and without a notice of this announcement
+    untold: tuple[Client, ...]  # concerned now, and not told of this announcement, or of less than concerns them
     counts: Mapping[str, int]
     gate: Gate
     sent: int
@@ -158,9 +161,12 @@ def lock_all(session: Session, announcement_id: UUID) -> None:
 def board(session: Session, announcement_id: UUID, *, now: datetime) -> Board:
     """Return where every client of an announcement stands, and who should have been told and was not."""
     rows = _rows(session, Notice.announcement_id == announcement_id, now=now)
-    untold = _untold(session, announcement_id, {row.client.id for row in rows}, now=now)
+    announcement = session.exec(select(Announcement).where(Announcement.id == announcement_id)).one()
+    untold = _untold(session, announcement, rows, now=now)
+    told_of_less = {client.id for client in untold}
+    rows = tuple(replace(row, gate=NOT_TOLD) if row.client.id in told_of_less else row for row in rows)
     counts = Counter(row.status for row in rows)
-    waits = not rows or any(row.waits is not Waits.NOTHING for row in rows)
+    waits = not rows or any(row.waits is not Waits.NOTHING for row in rows) or _is_heard(announcement)
     mails = {delivery.id: delivery for row in rows for delivery in row.deliveries}
     return Board(
         rows=rows,
@@ -291,7 +297,6 @@ def _told_since(session: Session, notice: Notice) -> datetime:
     query = select(Edition.made_at).where(
         Edition.announcement_id == notice.announcement_id,
         Edition.number == notice.edition,
-        col(Edition.in_substance),
     )
     corrected_at = session.exec(query.order_by(col(Edition.made_at))).first()
     return max(notice.raised_at, corrected_at) if corrected_at and notice.edition > 1 else notice.raised_at
@@ -513,13 +518,52 @@ def _replies(session: Session, which: Any, at: datetime) -> Mapping[UUID, int]: 
     return defaultdict(int, session.exec(query).all())
 
 
-def _untold(session: Session, announcement_id: UUID, told: Collection[UUID], *, now: datetime) -> tuple[Client, ...]:
-    """Return the clients under contract today without a notice; once the change is live, that is no longer asked."""
-    announcement = session.exec(select(Announcement).where(Announcement.id == announcement_id)).one()
+def _untold(session: Session, announcement: Announcement, rows: Sequence[Row], *, now: datetime) -> tuple[Client, ...]:
+    """Return the clients under contract today whom it concerns and who were not told of all that does; once the change
+    is live, that is no longer asked.
+    """
     if announcement.state is not AnnouncementState.PUBLISHED:
         return ()
     today = local_day(now, zone(provider.get(session).timezone))
-    return tuple(owed.client for owed in clients.owed(session, today) if owed.client.id not in told)
+    told = _told_of(session, announcement, [row.notice for row in rows])
+    subject, seen = Subject.of(announcement), dict[Scope, frozenset[str] | None]()
+
+    def concerning(scope: Scope) -> frozenset[str] | None:
+        if scope not in seen:
+            found = subject.seen_by(scope)
+            seen[scope] = None if found is None else _outcomes(found.changes or subject.changes)
+        return seen[scope]
+
+    held = [owed.client for owed in clients.owed(session, today)]
+    wanted = ((client, concerning(client.scope)) for client in held)
+    return tuple(
+        client for client, those in wanted if those is not None and not (client.id in told and those <= told[client.id])
+    )
+
+
+def _told_of(session: Session, announcement: Announcement, told: Sequence[Notice]) -> Mapping[UUID, frozenset[str]]:
+    """Return what each client was told of; one for whom the change has been made, or is not, is told enough."""
+    kept = select(Sealed.id, Sealed.changes).where(Sealed.announcement_id == announcement.id)
+    everything = _outcomes(map(from_json, announcement.changes))
+    said = {
+        sealed_id: everything if changes is None else _outcomes(map(from_json, changes))
+        for sealed_id, changes in session.exec(kept)
+    }
+    return {
+        notice.client_id: everything if notice.live_at or notice.excluded_at else said[notice.sealed_id]
+        for notice in told
+        if not notice.is_left_out
+    }
+
+
+def _outcomes(changes: Iterable[Change]) -> frozenset[str]:
+    """Return what changes lead to, whatever they are called: who is there then, and who is not any more."""
+    return frozenset(f"{'+' if change.after else '-'}{change.key}" for change in changes)
+
+
+def _is_heard(announcement: Announcement) -> bool:
+    """Say whether somebody who has not been told may have a right to wait for, whatever those have who were told."""
+    return announcement.kind in OF_THE_REGISTRY and announcement.aspect != LISTING
 
 
 def _carried(session: Session, which: Any) -> Mapping[UUID, list[tuple[UUID | None, Delivery]]]:  # noqa: ANN401 - as _rows

@@ -455,5 +455,5 @@ def _close_items(session: Session, rows: Sequence[Delivery], *, by: str, now: da
 def _open_items(session: Session, rows: Sequence[Delivery], *, now: datetime) -> None:
     kinds = {DeliveryState.UNKNOWN: ItemKind.UNKNOWN_DELIVERY, DeliveryState.REFUSED: ItemKind.REFUSED_DELIVERY}
     for row in rows:
-        if row.state in kinds:
+        if row.state in kinds and row.letter not in letters.TO_SUBSCRIBERS:
             items.open_item(session, kinds[row.state], about=row.id, announcement=row.announcement_id, now=now)

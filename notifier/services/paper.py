@@ -312,7 +312,8 @@ def _print(
     profile = provider.require_complete(session)
     today = local_day(now, zone(profile.timezone))
     addressed = _addressed(session, announcement, rows)
-    written = [paper_words.written(announcement, profile, one, written_on=today) for one in addressed]
+    sayings = letters.Sayings(session, announcement)
+    written = [paper_words.written(sayings.to([one.notice]), profile, one, written_on=today) for one in addressed]
     title = paper_words.title_of_batch(announcement, today, profile.languages.split()[0])
     try:
         pdf = documents.print_batch(written, search_path=desk.templates, title=title)
@@ -693,7 +694,7 @@ def _addressed(session: Session, announcement: Announcement, rows: Sequence[Pape
             contact=one.contact,
             rule=rules[one.notice.sealed_id],
             mailed=one.notice.id in mailed,
-            replaces=_edition_before(session, announcement, told.get(one.notice.id, set()), one.letter.edition),
+            replaces=_edition_before(session, announcement, one, told.get(one.notice.id, set())),
             repeats=_returned_before(session, one.letter),
             late_reason=late.reasons[one.letter.language] if late else "",
             breach=breach if one.notice.live_in_breach else None,
@@ -730,12 +731,14 @@ def _editions_told(session: Session, notice_ids: Sequence[UUID]) -> Mapping[UUID
     return told
 
 
-def _edition_before(session: Session, announcement: Announcement, told: set[int], edition: int) -> Edition | None:
-    number = max((one for one in told if one < edition), default=0)
+def _edition_before(session: Session, announcement: Announcement, one: Shown, told: set[int]) -> Edition | None:
+    """Return the edition that a client was told before the one of a letter, with what of it concerns the client."""
+    number = max((edition for edition in told if edition < one.letter.edition), default=0)
     if not number:
         return None
     query = select(Edition).where(Edition.announcement_id == announcement.id, Edition.number == number)
-    return session.exec(query.order_by(col(Edition.made_at).desc())).first()
+    before = session.exec(query.order_by(col(Edition.made_at).desc())).first()
+    return letters.as_seen(before, [one.client.scope]) if before else None
 
 
 def _returned_before(session: Session, row: PaperLetter) -> date | None:

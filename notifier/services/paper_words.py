@@ -15,10 +15,10 @@ from notifier.adapters.documents import Section, Table
 from notifier.models import Announcement, Client, Contact, Edition, Notice, Override, PaperLetter, Provider
 from notifier.rules.kinds import KINDS, AnnouncementKind
 from notifier.rules.periods import Counting, local_day, zone
-from notifier.rules.registry_diff import Change, ChangeKind, from_json
+from notifier.rules.registry_diff import Change, from_json
 from notifier.rules.terms import Channel, Rule, Unclaimed
 from notifier.rules.wording import NBSP, period_in_words
-from notifier.services import forwarding, letter_notes, letter_words
+from notifier.services import entry_words, forwarding, letter_notes, letter_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,7 +248,7 @@ def written(
             _opening(announcement, profile, one, language),
             *_made(announcement, profile, one, language),
             *_differences(announcement, one, language),
-            _what(announcement, profile, language),
+            _what(announcement, profile, one, language),
             *_measures(announcement, language),
             _why(announcement, profile, language),
             *_time(announcement, one, language),
@@ -301,8 +301,9 @@ def _differences(announcement: Announcement, one: Addressed, language: str) -> t
     return (Section(heading=_WORDS[language]["differences"], tables=tables),) if tables else ()
 
 
-def _what(announcement: Announcement, profile: Provider, language: str) -> Section:
+def _what(announcement: Announcement, profile: Provider, one: Addressed, language: str) -> Section:
     say = _WORDS[language]
+    why = letter_notes.why_in_a_sentence(announcement, one.client, language)
     happened = letter_words.has_happened(announcement, profile) or announcement.kind is AnnouncementKind.DISCLOSURE
     heading = say["happened" if happened else "changes"]
     if announcement.changes:
@@ -313,15 +314,15 @@ def _what(announcement: Announcement, profile: Provider, language: str) -> Secti
             said[1:] if announcement.kind is AnnouncementKind.EMERGENCY else said
         )  # its measures stand by themselves
         guarantees = tuple(Table(caption=row["label"], rows=(("", row["value"]),)) for row in written)
-        return Section(heading=heading, tables=(*tables, *guarantees))
+        return Section(heading=heading, paragraphs=(why,) if why else (), tables=(*tables, *guarantees))
     facts = tuple((row["label"], row["value"]) for row in letter_words.facts_of(announcement, language))
     return Section(heading=heading, tables=(Table(caption=letter_words.title(announcement, language), rows=facts),))
 
 
 def _tables(change: Change, language: str) -> tuple[Table, ...]:
     """One table for what changes within an entry; of a replacement, what was and what will be."""
-    told = letter_words.describe(change, language)
-    if change.kind is ChangeKind.AMENDED:
+    told = entry_words.describe(change, language)
+    if change.stays:
         rows = tuple((field["label"], f"{field['before']} → {field['after']}") for field in told["fields"])
         return (Table(caption=told["sentence"], rows=rows),)
     both = zip(letter_words.BEFORE_AND_AFTER[language], (told["before"], told["after"]), strict=True)

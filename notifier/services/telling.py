@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from importlib.metadata import version as installed
+from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -27,8 +29,10 @@ from notifier.models import (
     Sealed,
 )
 from notifier.models.base import uuid7
+from notifier.models.notice import CONCERNS_NO_MORE
 from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.notice_states import NoticeState, NoticeStep
+from notifier.rules.registry_diff import as_json
 from notifier.rules.terms import Channel
 from notifier.services import doorbell, events, items, letters, provider
 from notifier.services.affected import Affected
@@ -36,6 +40,7 @@ from notifier.services.desk import Desk
 from notifier.services.events import Happened
 
 CORRECTED = "the announcement has been corrected since"
+WIDENED = "more of the announcement concerns the client since"
 
 
 def tell(
@@ -90,22 +95,99 @@ def tell_anew(
     told of this one alone.  Acknowledgements lapse, objections and terminations stand.
     """
     known = _notices(session, announcement)
-    already = _told(session, announcement)
+    already = _told(session, announcement) - _left_out(known)
     drop_unsent(session, announcement, by=by, now=now)
     sealed = _seal(session, announcement, affected, now=now)
     restarted = [one for one in affected if one.client.id in known]
+    replaces = _before(session, before, [known[one.client.id] for one in restarted])
     for one in restarted:
         _restart(session, announcement, known[one.client.id], one, sealed[one.terms_key], by=by, now=now)
-    _lapse_acknowledgements(session, announcement, by=by, now=now)
+    of_this = select(Notice.id).where(Notice.announcement_id == announcement.id)
+    _lapse_acknowledgements(session, of_this, why=CORRECTED, by=by, now=now)
     session.flush()
     told = [one for one in restarted if known[one.client.id].id in already]
     untold = [one for one in restarted if known[one.client.id].id not in already]
     purpose = f"{letters.NOTICE}.edition.{announcement.edition}"
-    _send(session, desk, announcement, told, known, purpose=purpose, correction_of=before, now=now)
+    _send(session, desk, announcement, told, known, purpose=purpose, replaces=replaces, now=now)
     _send(session, desk, announcement, untold, known, purpose=f"{purpose}.first", now=now)
-    ever = set(session.exec(select(Notice.client_id).where(Notice.announcement_id == announcement.id)))
-    fresh = [one for one in affected if one.client.id not in ever]
+    fresh = _without_notice(session, announcement, affected)
     _raise(session, desk, announcement, fresh, sealed, purpose=f"{purpose}.new", by=by, now=now)
+
+
+def tell_more(
+    session: Session,
+    desk: Desk,
+    announcement: Announcement,
+    affected: Sequence[Affected],
+    before: Edition,
+    *,
+    purpose: str,
+    by: str,
+    now: datetime,
+) -> None:
+    """Tell clients who have not been told, and those whom more of it has come to concern than they were told.
+
+    Each has its whole period from now on.  What the latter said of the narrower text lapses, as after a correction;
+    `before` is the edition that they know.
+    """
+    known = _notices(session, announcement)
+    sealed = _seal(session, announcement, affected, now=now)
+    widened = [one for one in affected if one.client.id in known]
+    back = _left_out(known)
+    replaces = _before(session, before, [known[one.client.id] for one in widened])
+    _drop_letters(session, [known[one.client.id].id for one in widened])
+    for one in widened:
+        _restart(session, announcement, known[one.client.id], one, sealed[one.terms_key], by=by, now=now)
+    _lapse_acknowledgements(session, [known[one.client.id].id for one in widened], why=WIDENED, by=by, now=now)
+    session.flush()
+    more = [one for one in widened if known[one.client.id].id not in back]
+    again = [one for one in widened if known[one.client.id].id in back]
+    _send(session, desk, announcement, more, known, purpose=f"{purpose}.more", replaces=replaces, now=now)
+    _send(session, desk, announcement, again, known, purpose=f"{purpose}.again", now=now)
+    fresh = _without_notice(session, announcement, affected)
+    _raise(session, desk, announcement, fresh, sealed, purpose=purpose, by=by, now=now)
+
+
+def leave_out(session: Session, notices: Sequence[Notice], *, by: str, now: datetime) -> None:
+    """Record that a correction has left nothing of an announcement that concerns these clients."""
+    for notice in notices:
+        notice.excluded_at, notice.excluded_by, notice.excluded_why = now, by, CONCERNS_NO_MORE
+        session.add(notice)
+        items.close_items(session, ItemKind.UNREACHABLE_CLIENT, about=notice.id, by=by, now=now, note=CORRECTED)
+    happened = [
+        Happened(kind=EventKind.NOTICE_EXCLUDED, about=notice.id, announcement=notice.announcement_id)
+        for notice in notices
+    ]
+    events.record_all(session, happened, by=by, now=now)
+    session.flush()
+
+
+def _left_out(known: Mapping[UUID, Notice]) -> set[UUID]:
+    """Return the notices of those who know that nothing of it concerns them: they are told anew, as at first."""
+    return {notice.id for notice in known.values() if notice.is_left_out}
+
+
+def _without_notice(session: Session, announcement: Announcement, affected: Sequence[Affected]) -> list[Affected]:
+    ever = set(session.exec(select(Notice.client_id).where(Notice.announcement_id == announcement.id)))
+    return [one for one in affected if one.client.id not in ever]
+
+
+def _before(session: Session, edition: Edition, notices: Sequence[Notice]) -> dict[UUID, Edition]:
+    """Return what an edition said to each of these, by notice."""
+    query = select(Sealed.id, Sealed.terms_key, Sealed.changes)
+    said, shared = {}, {"": edition}  # those who were told the same may share a mail that says what differs
+    for one, key, changes in session.exec(query.where(col(Sealed.id).in_({notice.sealed_id for notice in notices}))):
+        mark = key.partition("#")[2]
+        if changes is not None and mark not in shared:
+            shared[mark] = edition.saying(list(changes))
+        said[one] = shared[mark if changes is not None else ""]
+    return {notice.id: said[notice.sealed_id] for notice in notices}
+
+
+def _drop_letters(session: Session, notice_ids: Sequence[UUID]) -> None:
+    """Letters that are not printed yet are written anew."""
+    waiting = col(PaperLetter.state) == PaperState.WAITING
+    session.execute(sa.delete(PaperLetter).where(col(PaperLetter.notice_id).in_(notice_ids), waiting))
 
 
 def _notice(announcement: Announcement, one: Affected, sealed_id: UUID, now: datetime) -> Notice:
@@ -137,6 +219,7 @@ def _restart(
 ) -> None:
     """A last day that was told is never taken back."""
     notice.take(NoticeStep.RESTART)
+    notice.excluded_at, notice.excluded_by, notice.excluded_why = None, "", ""
     if not one.is_reachable:
         notice.take(NoticeStep.FAIL)
     else:
@@ -161,9 +244,10 @@ def _send(
     by_client: Mapping[UUID, Notice],
     *,
     purpose: str,
-    correction_of: Edition | None = None,
+    replaces: Mapping[UUID, Edition] = MappingProxyType({}),
     now: datetime,
 ) -> None:
+    """`replaces`: what clients were told before, by notice, which this takes the place of."""
     for one in affected:
         if not one.is_reachable:
             about = by_client[one.client.id].id
@@ -175,11 +259,12 @@ def _send(
             notice=by_client[one.client.id],
             rule=one.rule,
             courtesy=one.channel is not Channel.MAIL,
+            replaces=replaces.get(by_client[one.client.id].id),
         )
         for one in affected
         for contact in one.addressed
     ]
-    letters.post_notices(session, desk, announcement, recipients, purpose=purpose, correction_of=correction_of, now=now)
+    letters.post_notices(session, desk, announcement, recipients, purpose=purpose, now=now)
     _raise_paper(session, announcement, affected, by_client, now=now)
     doorbell.ring(session, doorbell.Bell.OUTBOX)
 
@@ -225,6 +310,7 @@ def _seal(
             pack=told.pack,
             edition=announcement.edition,
             rule=told.rule.as_json(),
+            changes=None if told.changes is None else [as_json(change) for change in told.changes],
             received_on=told.reckoning.received_on,
             last_day=told.reckoning.last_day,
             until=told.reckoning.until,
@@ -247,10 +333,11 @@ def _raised(announcement: Announcement, one: Affected, notice: Notice) -> Happen
 
 
 def _notices(session: Session, announcement: Announcement) -> dict[UUID, Notice]:
-    """Return the notices of an announcement by client, but those for whom the change is not made or has been made."""
-    query = select(Notice).where(
-        Notice.announcement_id == announcement.id, col(Notice.excluded_at).is_(None), col(Notice.live_at).is_(None)
-    )
+    """Return the notices of an announcement by client, but those for whom the change is not made or has been made; it
+    may come to concern again those whom a correction left out.
+    """
+    meant = sa.or_(col(Notice.excluded_at).is_(None), col(Notice.excluded_why) == CONCERNS_NO_MORE)
+    query = select(Notice).where(Notice.announcement_id == announcement.id, meant, col(Notice.live_at).is_(None))
     locked = query.order_by(col(Notice.id)).with_for_update(key_share=True).execution_options(populate_existing=True)
     return {notice.client_id: notice for notice in session.exec(locked)}
 
@@ -284,14 +371,20 @@ def drop_unsent(session: Session, announcement: Announcement, *, by: str, now: d
     items.close_items(session, ItemKind.PAPER_TO_PRINT, about=announcement.id, by=by, now=now)
 
 
-def _lapse_acknowledgements(session: Session, announcement: Announcement, *, by: str, now: datetime) -> None:
+def _lapse_acknowledgements(
+    session: Session,
+    notice_ids: Any,  # noqa: ANN401 - ids, or what selects them
+    *,
+    why: str,
+    by: str,
+    now: datetime,
+) -> None:
     """What was acknowledged, agreed to or confirmed was another text; an objection to it stands."""
-    of_this = select(Notice.id).where(Notice.announcement_id == announcement.id)
     lapsing = (AnswerKind.ACKNOWLEDGEMENT, AnswerKind.CONSENT, AnswerKind.CONFIRMATION)
     session.execute(
         sa.update(Answer)
-        .where(col(Answer.notice_id).in_(of_this), col(Answer.kind).in_(lapsing), col(Answer.standing).is_(True))
-        .values(standing=None, closed_at=now, closed_by=by, closing_note=CORRECTED)
+        .where(col(Answer.notice_id).in_(notice_ids), col(Answer.kind).in_(lapsing), col(Answer.standing).is_(True))
+        .values(standing=None, closed_at=now, closed_by=by, closing_note=why)
     )
 
 

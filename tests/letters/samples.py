@@ -11,14 +11,16 @@ from typing import Any
 from uuid import UUID
 
 from notifier.adapters.dates import end_of_day, instant, mail_date, plain_date
-from notifier.adapters.letters import Attachment, LetterHead
+from notifier.adapters.letters import LETTERS, Attachment, LetterHead
 from notifier.models import Announcement, AnswerKind, Edition, Notice, Provider
+from notifier.rules.entries import Entry
 from notifier.rules.kinds import AnnouncementKind
 from notifier.rules.moulds import Fact
 from notifier.rules.periods import Backward, Counting, Period
-from notifier.rules.registry_diff import Entry, as_json, diff, from_json
+from notifier.rules.registry_diff import as_json, diff, from_json
+from notifier.rules.scope import Reason
 from notifier.rules.terms import Addressees, Channel, Mode, ReceiptPolicy, Rule, Silence, Unclaimed
-from notifier.services import forwarding, letter_notes, letter_words, reminders
+from notifier.services import entry_words, forwarding, letter_notes, letter_words, reminders, subscriptions
 
 PARIS = "Europe/Paris"
 PUBLISHED_AT = datetime(2026, 11, 20, 8, 30, tzinfo=UTC)
@@ -75,9 +77,9 @@ _TEXTS = {
 
 # --- what is announced -----------------------------------------------------------------------------------------------
 
-_OLD = Entry(key="a", name="Datacentre Alpha SAS", town="Villeneuve", country="FR", activity="Colocation")
+_OLD = Entry(key="a", name="Datacentre Alpha SAS", town="Villeneuve", country="FR", activities=("Colocation",))
 _NEW = Entry(
-    key="b", name="Data & Centre Beta SAS", town="Bellerive", country="FR", activity="Colocation", replaces="a"
+    key="b", name="Data & Centre Beta SAS", town="Bellerive", country="FR", activities=("Colocation",), replaces="a"
 )
 _OTHER = replace(_NEW, key="c", name="Centre Gamma SA", town="Hautmont", country="BE")
 _SILENCE = {
@@ -390,7 +392,7 @@ def facts(scene: str, language: str) -> dict[str, Fact]:
         "to_address": "anais.muller@clinique.example",
         "date": mail_date(PUBLISHED_AT),
         "message_id": str(UUID(int=7)),
-        "link": LINK,
+        **({"link": LINK} if "link" in LETTERS[letter_of(scene)].once else {}),
     }
     return {**common, **SCENES[scene].facts(language)}
 
@@ -408,6 +410,7 @@ def changes(language: str) -> list[dict[str, object]]:
     return [
         {
             "kind": "replaced",
+            "stays": False,
             "sentence": letter_words.what(an_announcement(), language),
             "before": {**old, activity: text["activity"]},
             "after": {**new, activity: text["activity"]},
@@ -422,12 +425,12 @@ def every_change(language: str) -> list[dict[str, object]]:
     _, address, country, _ = _LABELS[language]
     moved = {"label": address, "before": "1, rue Basse, 1000 Exempleville", "after": "2, rue Haute, 1000 Exempleville"}
     told = {"label": country, "before": "", "after": "Luxembourg"}
-    plain: dict[str, object] = {"before": None, "after": None, "fields": []}
+    plain: dict[str, object] = {"before": None, "after": None, "fields": [], "stays": False}
     return [
         replaced,
         {**plain, "kind": "added", "sentence": "Réseau Gamma", "after": replaced["after"]},
         {**plain, "kind": "removed", "sentence": "Fibre Delta", "before": replaced["before"]},
-        {**plain, "kind": "amended", "sentence": "Interconnexion Epsilon", "fields": [moved, told]},
+        {**plain, "kind": "moved", "stays": True, "sentence": "Interconnexion Epsilon", "fields": [moved, told]},
     ]
 
 
@@ -442,7 +445,7 @@ def _notice(
 ) -> dict[str, object]:
     timed = courtesy != "all" and letter_notes.has_last_day(announcement, rule)
     return {
-        "changes": [letter_words.describe(from_json(change), language) for change in announcement.changes],
+        "changes": [entry_words.describe(from_json(change), language) for change in announcement.changes],
         "facts": letter_words.facts_of(announcement, language),
         "rules": [letter_notes.said(rule, language)],
         "acts": letter_notes.acts(announcement, [rule], language),
@@ -451,6 +454,7 @@ def _notice(
         "told_only": courtesy != "all" and not timed,
         "courtesy": courtesy,
         "repeat_of": "",
+        "scoped": False,
         "late_reason": "",
         "correction": None,
         "forwarding": [],
@@ -475,7 +479,7 @@ def _scene(
 
 
 def _rows(announcement: Announcement, rule: Rule, language: str) -> dict[str, Fact]:
-    empty: dict[str, Fact] = {"entities": [], "told": [], "courtesy": [], "forwards": []}
+    empty: dict[str, Fact] = {"entities": [], "told": [], "courtesy": [], "forwards": [], "concerned": []}
     if not letter_notes.has_last_day(announcement, rule):
         note = letter_notes.note_without_last_day(rule, language)
         return {**empty, "told": [{"company": company, "rule_note": note} for company in (FIRST, SECOND)]}
@@ -515,6 +519,7 @@ def _first_rows(language: str) -> Mapping[str, Fact]:
         "told": [],
         "courtesy": [],
         "forwards": [],
+        "concerned": [],
     }
 
 
@@ -534,6 +539,19 @@ def _corrected(language: str) -> Mapping[str, object]:
 
 def _copied(language: str) -> Mapping[str, object]:
     return _notice(an_announcement(), EXIT, language, courtesy="all")
+
+
+def _concerning(_language: str) -> Mapping[str, object]:
+    return {"scoped": True}
+
+
+def _concerned(language: str) -> Mapping[str, Fact]:
+    reason = Reason(services=("Archivage", "Calcul"), regions=("Europe & Suisse",))
+    unsaid = Reason(unstated=("services",))
+    notes = zip((FIRST, SECOND), (reason, unsaid), strict=True)
+    return {
+        "concerned": [{"company": company, "rule_note": letter_notes.because(one, language)} for company, one in notes]
+    }
 
 
 def _copied_rows(language: str) -> Mapping[str, Fact]:
@@ -665,9 +683,18 @@ def _last_days(language: str) -> Mapping[str, Fact]:
     return {"entities": [{"company": FIRST, "last_day": last_day}]}
 
 
+def _news(announcement: Announcement, happened: str, *, old_day: date | None = None) -> Scene:
+    def shared(language: str) -> Mapping[str, object]:
+        said = subscriptions.news_of(announcement, language)
+        return {"happened": happened, "old_day": plain_date(old_day, language) if old_day else "", **said}
+
+    return Scene(letter="subscription_news", about=announcement, shared=shared, facts=lambda _l: {"unsubscribe": LINK})
+
+
 SCENES: Mapping[str, Scene] = MappingProxyType(
     {
         "notice": Scene(letter="notice", about=an_announcement(), shared=_first_notice, facts=_first_rows),
+        "notice-concerning": _scene(an_announcement(), EXIT, _concerning, _concerned),
         "notice-maintenance": _scene(MAINTENANCE, A_WEEK_BEFORE),
         "notice-service-late": _scene(NEW_SERVICE, A_WEEK_BEFORE, _late),
         "notice-location-consent": _scene(LOCATION, CONSENT),
@@ -704,5 +731,13 @@ SCENES: Mapping[str, Scene] = MappingProxyType(
             shared=lambda _language: {},
             facts=lambda language: {"valid_until": instant(ANSWERED_AT, PARIS, language)},
         ),
+        "subscription_confirm": Scene(
+            letter="subscription_confirm",
+            shared=lambda _language: {"list_url": letter_words.list_url(PROFILE)},
+            facts=lambda language: {"valid_until": instant(ANSWERED_AT, PARIS, language)},
+        ),
+        "subscription_news": _news(an_announcement(), "announced"),
+        "subscription_news-postponed": _news(SUPPORT, "postponed", old_day=date(2027, 1, 1)),
+        "subscription_news-live": _news(LOCATION, "live"),
     }
 )

@@ -507,23 +507,21 @@ def test_what_is_announced_is_upcoming_until_it_is_live(session: Session, desk: 
     assert (announcements.upcoming(session), announcements.newest(session)) == ([], [announcement])
 
 
-def announce_another(session: Session, desk: Desk, *, now: datetime) -> Announcement:
-    """Announce one more subprocessor for the first of June."""
-    registry.add_entry(session, make_entry("Zayo"), by="ana", now=now)
-    on = date(2026, 6, 1)
-    return announcements.publish(session, desk, effective_on=on, reasons=REASONS, by="ana", now=now)
-
-
-def test_a_later_announcement_does_not_go_live_before_an_earlier_one(session: Session, desk: Desk) -> None:
+def test_a_later_announcement_of_the_same_entry_does_not_go_live_before_an_earlier_one(
+    session: Session, desk: Desk
+) -> None:
     make_provider(session)
     make_client(session)
     earlier = make_announcement(session, desk)
     an_hour_later = NOON + timedelta(hours=1)
-    later = announce_another(session, desk, now=an_hour_later)
+    registry.amend_entry(session, "optexemple", {"activities": ("Colocation",)}, by="ana", now=an_hour_later)
+    later = announcements.publish(
+        session, desk, effective_on=date(2026, 6, 1), reasons=REASONS, by="ana", now=an_hour_later
+    )
     send_due(session, desk, now=an_hour_later)
     the_day = run_out(session, desk, later)
 
-    with pytest.raises(EarlierNotLive, match=r"SP-2026-0002 was announced earlier and has not gone live"):
+    with pytest.raises(EarlierNotLive, match=r"SP-2026-0002 was announced earlier, has not gone live"):
         going_live.go_live(session, later.id, by="ana", now=the_day)
     with pytest.raises(EarlierNotLive), session.begin_nested():
         breach(session, desk, later, now=the_day)

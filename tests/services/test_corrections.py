@@ -24,15 +24,27 @@ from notifier.models import (
     OverrideKind,
     PaperLetter,
     Sealed,
+    Version,
 )
 from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.gate import Hold
 from notifier.rules.notice_states import NoticeState
-from notifier.services import announcements, answers, corrections, going_live, notices, outbox, overrides, registry
+from notifier.services import (
+    announcements,
+    answers,
+    corrections,
+    going_live,
+    notices,
+    outbox,
+    overrides,
+    public_record,
+    registry,
+    timeline,
+)
 from notifier.services.announcements import EffectiveTooEarly, NotPublished
 from notifier.services.corrections import BuiltUpon, NotEarlier, NothingCorrected, WhyMissing
 from notifier.services.desk import Desk
-from notifier.services.registry import NothingChanged
+from notifier.services.registry import DraftLeans, NothingChanged
 from tests.factories import NOON, REASONS, make_announcement, make_client, make_contact, make_entry, make_provider
 from tests.services.stories import (
     RELAY,
@@ -351,7 +363,7 @@ def test_a_correction_that_undoes_the_change_is_a_withdrawal(story: Story) -> No
 
 
 def test_what_a_later_announcement_is_built_upon_is_neither_corrected_nor_withdrawn(story: Story) -> None:
-    registry.add_entry(story.session, make_entry("Zayo"), by="ana", now=NOON)
+    registry.amend_entry(story.session, "optexemple", {"contact": "Iris Exemple"}, by="ana", now=NOON)
     announcements.publish(
         story.session, story.desk, effective_on=SUMMER, reasons=REASONS, by="ana", now=NOON + timedelta(hours=1)
     )
@@ -361,6 +373,29 @@ def test_what_a_later_announcement_is_built_upon_is_neither_corrected_nor_withdr
         story.correct()
     with pytest.raises(BuiltUpon, match="SP-2026-0003"), story.session.begin_nested():
         story.withdraw()
+
+
+def test_what_a_later_announcement_does_not_touch_is_withdrawn_from_under_it(story: Story) -> None:
+    registry.add_entry(story.session, make_entry("Zayo"), by="ana", now=NOON)
+    later = announcements.publish(
+        story.session, story.desk, effective_on=SUMMER, reasons=REASONS, by="ana", now=NOON + timedelta(hours=1)
+    )
+    registry.amend_entry(story.session, "zayo", {"town": "Lyon"}, by="ana", now=LATER)
+
+    story.withdraw()
+
+    standing = registry.published(story.session)
+    assert {entry.name for entry in registry.entries(story.session, standing)} == {"Equinix", "Fibrexemple", "Zayo"}
+    assert [(change.kind.value, change.name) for change in registry.draft_changes(story.session)] == [("moved", "Zayo")]
+    version = story.session.get_one(Version, later.version_id)
+    assert [change.name for change in timeline.changes_of(story.session, version)] == ["Zayo"]
+    assert [one.name for one in timeline.in_force(story.session, LATER)] == ["Equinix", "Fibrexemple"]
+    assert [one.version.number for one in public_record.versions(story.session, before=None, limit=9)] == [3, 2, 1]
+    story.session.flush()
+    version.live_at = LATER + timedelta(days=1)
+    story.session.flush()
+    after = timeline.in_force(story.session, LATER + timedelta(days=2))
+    assert {one.name for one in after} == {"Equinix", "Fibrexemple", "Zayo"}
 
 
 def test_the_later_of_two_is_corrected_against_the_earlier(story: Story) -> None:
@@ -377,6 +412,41 @@ def test_the_later_of_two_is_corrected_against_the_earlier(story: Story) -> None
 
     (change,) = announcements.changes_of(later)
     assert (change.kind, change.after and change.after.town) == ("added", "Lyon")
+
+
+def test_a_correction_after_the_one_below_was_withdrawn_tells_the_whole_change_and_makes_nothing(story: Story) -> None:
+    registry.add_entry(story.session, make_entry("Zayo"), by="ana", now=NOON)
+    later = announcements.publish(
+        story.session, story.desk, effective_on=SUMMER, reasons=REASONS, by="ana", now=NOON + timedelta(hours=1)
+    )
+    story.withdraw()
+    registry.amend_entry(story.session, "zayo", {"town": "Lyon"}, by="ana", now=LATER)
+
+    corrections.correct(
+        story.session, story.desk, later.id, effective_on=SUMMER, why="Wrong town.", by="ana",
+        now=LATER + timedelta(hours=1), take_draft=the_draft(story.session),
+    )  # fmt: skip
+
+    (change,) = announcements.changes_of(later)
+    assert (change.kind, change.after and change.after.town) == ("added", "Lyon")
+    assert [one.name for one in timeline.in_force(story.session, LATER + A_DAY)] == ["Equinix", "Fibrexemple"]
+    assert timeline.last_updated(story.session, LATER + A_DAY) == NOON - A_DAY
+
+
+def test_what_a_draft_brings_back_is_no_obstacle_to_a_withdrawal(story: Story) -> None:
+    registry.add_entry(story.session, make_entry("Fibrexemple", town="Lyon"), by="ana", now=LATER)
+
+    story.withdraw()
+
+    (change,) = registry.draft_changes(story.session)
+    assert (change.kind, change.key, [one.field for one in change.fields]) == ("moved", "fibrexemple", ["town"])
+
+
+def test_a_withdrawal_is_refused_while_the_draft_leans_on_what_it_takes_back(story: Story) -> None:
+    registry.add_entry(story.session, make_entry("Sousexemple", parent="optexemple"), by="ana", now=LATER)
+
+    with pytest.raises(DraftLeans, match="change the draft, or discard it, first"):
+        story.withdraw()
 
 
 def test_a_clock_that_was_set_back_leaves_the_editions_in_their_order(story: Story) -> None:
@@ -625,13 +695,13 @@ def test_after_a_withdrawal_the_next_draft_begins_with_the_list_in_force(story: 
     assert registry.get(story.session, 2).live_at is None
 
 
-def test_a_draft_that_was_begun_before_a_withdrawal_shows_the_withdrawn_change_as_its_own(story: Story) -> None:
+def test_a_draft_that_was_begun_before_a_withdrawal_lets_go_of_the_withdrawn_change(story: Story) -> None:
     registry.add_entry(story.session, make_entry("Zayo"), by="ana", now=NOON)
     assert {change.key for change in registry.draft_changes(story.session)} == {"zayo"}
 
     story.withdraw()
 
-    assert {change.key for change in registry.draft_changes(story.session)} == {"zayo", "optexemple"}
+    assert {change.key for change in registry.draft_changes(story.session)} == {"zayo"}
 
 
 def test_a_withdrawn_announcement_stays_among_what_was_announced(story: Story) -> None:

@@ -51,8 +51,10 @@ class Story:
     desk: Desk
     clients: tuple[Client, ...]
 
-    def announce(self, name: str = "Optexemple", *, per_client: bool = True, now: datetime = NOON) -> Announcement:
-        registry.add_entry(self.session, make_entry(name), by="ana", now=now)
+    def announce(
+        self, name: str = "Optexemple", *, replaces: str = "", per_client: bool = True, now: datetime = NOON
+    ) -> Announcement:
+        registry.add_entry(self.session, make_entry(name, replaces=replaces), by="ana", now=now)
         found = announcements.publish(
             self.session, self.desk, effective_on=date(2026, 6, 10), reasons=REASONS, per_client=per_client, by="ana",
             now=now,
@@ -325,7 +327,7 @@ def test_a_window_that_outlasts_the_period_holds_nothing_and_stays_open_after_th
 
 def test_a_breach_does_not_overtake_an_earlier_change_either(story: Story) -> None:
     story.announce("Optexemple")
-    later = story.announce("Zayo", now=NOON + timedelta(hours=1))
+    later = story.announce("Zayo", replaces="optexemple", now=NOON + timedelta(hours=1))
 
     with pytest.raises(EarlierNotLive), story.session.begin_nested():
         breach(story.session, story.desk, later, now=THE_DAY)

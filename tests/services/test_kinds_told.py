@@ -22,6 +22,7 @@ from notifier.models import (
     EventKind,
     Notice,
 )
+from notifier.rules.entries import Place
 from notifier.rules.gate import Hold
 from notifier.rules.kinds import BadFacts
 from notifier.rules.notice_states import NoticeState
@@ -519,7 +520,7 @@ def test_a_provider_that_is_listed_is_not_authorised_for_another_service_or_for_
     make_provider(session)
     make_client(session)
     make_version(session, now=NOON - A_DAY)
-    amended = {"activity": "Datacenter; receives the data", "site_kind": "production"}
+    amended = {"activities": ("Datacenter; receives the data",), "places": (Place(country="FR", kind="production"),)}
     registry.amend_entry(session, "fibrexemple", amended, by="ana", now=NOON)
 
     with pytest.raises(announcements.EffectiveTooEarly), session.begin_nested():

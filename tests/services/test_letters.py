@@ -17,7 +17,7 @@ from notifier.rules.kinds import AnnouncementKind
 from notifier.rules.links import Keyring, UnknownKey, digest
 from notifier.rules.moulds import Mould
 from notifier.rules.periods import Period
-from notifier.rules.registry_diff import diff
+from notifier.rules.registry_diff import as_json, diff, from_json
 from notifier.rules.terms import Mode, Rule
 from notifier.services import (
     announcements,
@@ -205,7 +205,7 @@ def test_a_change_is_described_in_the_words_of_its_reader(
     told = letters.describe(change, language)
 
     assert told["fields"] == [{"label": label, "before": not_said, "after": country}]
-    assert (told["kind"], told["name"], told["after"][label]) == ("amended", "Equinix", country)
+    assert (told["kind"], told["name"], told["after"][label]) == ("moved", "Equinix", country)
 
 
 def test_links_are_built_from_the_configured_address(session: Session, desk: Desk) -> None:
@@ -591,3 +591,18 @@ def test_a_refusal_has_its_receipt_and_tells_the_account_manager(session: Sessio
 
     assert "We refuse." in texts["dpo@c-001.example"][1]
     assert texts["ana@hosting.example"][0]["Subject"].startswith("Refusal: Company C-001")
+
+
+def test_whoever_engages_an_entry_is_named_also_where_nothing_of_it_changes(session: Session) -> None:
+    make_version(session, [make_entry("Equinix"), make_entry("Zayo")])
+    registry.amend_entry(session, "zayo", {"parent": "equinix"}, by="ana", now=NOON)
+    registry.add_entry(session, make_entry("Optexemple", parent="equinix"), by="ana", now=NOON)
+
+    told = {change.name: letters.describe(change, "en") for change in registry.draft_changes(session)}
+
+    assert told["Zayo"]["fields"] == [{"label": "Engaged by", "before": "not stated", "after": "Equinix"}]
+    assert told["Optexemple"]["after"]["Engaged by"] == "Equinix"
+    stored = [from_json(as_json(change)) for change in registry.draft_changes(session)]
+    assert {letters.describe(change, "en")["name"]: change.parents for change in stored} == {
+        "Zayo": {"equinix": "Equinix"}, "Optexemple": {"equinix": "Equinix"},
+    }  # fmt: skip

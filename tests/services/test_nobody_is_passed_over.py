@@ -20,8 +20,8 @@ SUMMER = date(2026, 7, 1)
 LATER = NOON + timedelta(days=125)
 
 
-def announce(session: Session, desk: Desk, name: str, *, per_client: bool) -> Announcement:
-    registry.add_entry(session, make_entry(name), by="ana", now=NOON)
+def announce(session: Session, desk: Desk, name: str, *, replaces: str = "", per_client: bool) -> Announcement:
+    registry.add_entry(session, make_entry(name, replaces=replaces), by="ana", now=NOON)
     return announcements.publish(
         session, desk, effective_on=SUMMER, reasons=REASONS, per_client=per_client, by="ana", now=NOON
     )
@@ -45,10 +45,12 @@ def test_a_change_for_everybody_waits_for_whoever_blocks_the_one_before(
     send_due(session, desk, now=NOON)
     token, mine = token_for(session, desk, "dpo@c-1.example"), notice_of(session, earlier, two[0])
     answers.object_to(session, desk, token, mine.id, name="Zoé Roy", reasons="No.", now=NOON)
-    later = announce(session, desk, "Archivexemple", per_client=False)
+    later = announce(session, desk, "Archivexemple", replaces="optexemple", per_client=False)
+    apart = announce(session, desk, "Calculexemple", per_client=False)
     send_due(session, desk, now=NOON)
     going_live.go_live(session, earlier.id, by="ana", now=LATER)
     assert (notice_of(session, earlier, two[0]).live_at, earlier.state) == (None, "published")
+    going_live.go_live(session, apart.id, by="ana", now=LATER)  # it has nothing to do with either
 
     with pytest.raises(EarlierNotLive, match=earlier.reference):
         going_live.go_live(session, later.id, by="ana", now=LATER)

@@ -139,7 +139,7 @@ def test_each_change_of_the_registry_stands_in_a_table(rule: Rule) -> None:
     assert "Fibrexemple is replaced by Optexemple – after\nName: Optexemple" in told
     assert "Nouvelexemple is added\nName: Nouvelexemple" in told
     assert "Vieillexemple is removed\nName: Vieillexemple" in told
-    assert "Equinix (details changed)\nTown: Paris → Lyon" in told
+    assert "Equinix (places of processing change)\nTown: Paris → Lyon" in told
 
 
 @pytest.mark.parametrize(

@@ -35,10 +35,23 @@ ROLES = ("contractual", "dpo", "technical", "incident")
 MAILBOXES = ("legal@group.example", "Legal@Group.example", "dpo@group.example")
 
 
-def start(session: Session) -> None:
+SCOPES: tuple[dict[str, list[str]], ...] = (
+    {},
+    {"services": ["Compute"]},
+    {"services": ["compute", "Backup"], "regions": ["Paris"]},
+    {"services": ["Backup"], "regions": ["Lyon"]},
+    {"regions": ["Lyon"]},
+)
+
+
+def start(session: Session, *, limited: bool = False) -> None:
     make_provider(session)
     make_version(session, now=NOON - A_DAY)
-    registry.add_entry(session, replace(make_entry("Optexemple"), replaces="fibrexemple"), by="ana", now=NOON)
+    new = replace(make_entry("Optexemple"), replaces="fibrexemple")
+    registry.add_entry(session, replace(new, services=("Compute",)) if limited else new, by="ana", now=NOON)
+    if limited:
+        backup = replace(make_entry("Sauvexemple"), services=("backup",), regions=("Lyon",))
+        registry.add_entry(session, backup, by="ana", now=NOON)
 
 
 def owns(session: Session, client: Client, **fields: Any) -> Terms:  # noqa: ANN401 - columns of any type
@@ -59,7 +72,7 @@ def populate(session: Session, chance: random.Random, number: int) -> None:
         lives = {"address": "1 rue des Essais", "town": "Lille"} if chance.random() < 0.7 else {}
         client = make_client(
             session, f"C-{n:03d}", contacts=[], pack=chance.choice(PACKS), email_accepted=chance.random() < 0.85,
-            reseller=chance.random() < 0.2, **lives,
+            reseller=chance.random() < 0.2, **lives, **chance.choice(SCOPES),
         )  # fmt: skip
         owns(session, client, overrides=chance.choice(OWN))
         for role in chance.sample(ROLES, chance.randint(0, 3)):
@@ -91,7 +104,7 @@ def populate(session: Session, chance: random.Random, number: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_preview_tells_the_numbers_that_publishing_then_has(session: Session, desk: Desk, seed: int) -> None:
-    start(session)
+    start(session, limited=seed % 2 == 1)
     populate(session, random.Random(seed), 40)  # the same clients each time
 
     seen = previews.preview(session, desk, now=NOON)
@@ -115,6 +128,7 @@ def test_a_preview_tells_the_numbers_that_publishing_then_has(session: Session, 
     }
     sealed = session.exec(select(Sealed).where(Sealed.announcement_id == announcement.id)).all()
     assert {one.terms_key for one in sealed} == {one.told.key for one in seen.groups}
+    assert sum(one.clients for one in seen.reasons) == (len(raised) if seed % 2 else 0)
 
 
 def publish(session: Session, desk: Desk, on: date) -> Announcement:

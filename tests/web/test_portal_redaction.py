@@ -17,6 +17,7 @@ TOKEN = "C_f0EQOitKgUUClgwbwKRlrPiFY-HYx8FKAPrrDnY6w"
         (f"GET /notice/{TOKEN}?lang=fr", "GET /notice/[token]?lang=fr"),
         (f'"POST /notice/{TOKEN}/acknowledgement" 303', '"POST /notice/[token]/acknowledgement" 303'),
         (f"https://notices.hosting.example/sign-in/{TOKEN}", "https://notices.hosting.example/sign-in/[token]"),
+        (f"POST /subscriptions/{TOKEN}/end", "POST /subscriptions/[token]/end"),
         ("/notice/short and /sign-in/é", "/notice/[token] and /sign-in/[token]"),
         (f"GET /%6eotice/{TOKEN}", "GET /%6eotice/[token]"),
         ("GET /subprocessors and /sign-in", "GET /subprocessors and /sign-in"),

@@ -24,8 +24,8 @@ def with_draft(desk_clerk: Staffer) -> Staffer:
     """A client, and a draft in which a new entry takes the place of another."""
     with desk_clerk.runtime.transaction() as session:
         make_client(session, company="Acme 0")
-    typed = {"name": "Optexemple", "activity": "Fibre noire", "country": "France"}
-    desk_clerk.send("/staff/registry/draft/entries/new?replaces=fibrexemple", "/entries", typed)
+    typed = {"name": "Optexemple", "activities": "Fibre noire", "country": "France"}
+    desk_clerk.send("/staff/registry/draft/entries?replaces=fibrexemple", "/entries", typed)
     return desk_clerk
 
 
@@ -260,13 +260,13 @@ def test_client_by_client_with_none_ticked_it_goes_live_for_all_whose_gate_is_op
 def test_an_earlier_announcement_goes_live_first(with_draft: Staffer) -> None:
     first = with_draft.send(PREVIEW, "/announcements", WHY).location
     with_draft.clock.shift(timedelta(hours=1))
-    with_draft.send("/staff/registry/draft/entries/equinix", "/equinix", {"town": "Lyon"})
+    with_draft.send("/staff/registry/draft/entries/optexemple", "/optexemple", {"town": "Lyon"})
     second = with_draft.send(PREVIEW, "/announcements", WHY).location
 
     refused = with_draft.send(second, "/live", {"proof": "change 4711"})
 
     assert refused.status_code == 409
-    assert "SP-2026-0002 was announced earlier, and must go live first." in refused.text
+    assert "SP-2026-0002 was announced earlier, changes the same, and must go live first." in refused.text
     assert "change 4711" in refused.text
     assert with_draft.send(first, "/live").status_code == 422
 

@@ -99,10 +99,10 @@ def test_the_draft_of_the_registry_says_what_was_meant(desk_clerk: Staffer) -> N
     assert "it never holds" in desk_clerk.get("/staff/registry/versions/2").text
 
 
-def test_what_a_later_announcement_contains_is_not_withdrawn_before_it(desk_clerk: Staffer) -> None:
+def test_what_a_later_announcement_touches_is_not_withdrawn_before_it(desk_clerk: Staffer) -> None:
     board = desk_clerk.announce()
     desk_clerk.clock.shift(timedelta(hours=1))
-    desk_clerk.send("/staff/registry/draft/entries/equinix", "/equinix", {"town": "Lyon"})
+    desk_clerk.send("/staff/registry/draft/entries/optexemple", "/optexemple", {"town": "Lyon"})
     why = {"reasons_en": REASONS["en"], "reasons_fr": REASONS["fr"]}
     desk_clerk.send("/staff/registry/draft/preview", "/announcements", why)
 

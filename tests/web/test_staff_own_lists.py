@@ -92,3 +92,14 @@ def test_the_list_is_reached_from_the_clients_pages(desk_clerk: Staffer) -> None
 
     assert f'href="{own_list(desk_clerk)}"' in desk_clerk.get(f"{board}/clients/{desk_clerk.notice().id}").text
     assert f'href="{own_list(desk_clerk)}"' in desk_clerk.get(f"/staff/clients/{desk_clerk.notice().client_id}").text
+
+
+def test_a_day_to_come_shows_what_had_been_announced_for_it_by_the_day_that_is_named(desk_clerk: Staffer) -> None:
+    desk_clerk.announce({"services": ["Compute"]})
+
+    page = desk_clerk.get(f"{own_list(desk_clerk)}?on=2027-01-15&known_on=2026-03-02").text
+    refused = desk_clerk.get(f"{own_list(desk_clerk)}?on=2027-01-15&known_on=2027-01-14")
+
+    assert ("Fibrexemple" in page, "Optexemple" in page, "announced</span>" in page) == (False, True, True)
+    assert "used by every service" in page
+    assert (refused.status_code, "This day has not come yet." in refused.text) == (422, True)
