@@ -177,7 +177,7 @@ def test_what_is_missing_in_a_partial_clone_is_not_fetched(repository: Path, com
         (["nowhere.md"], "HEAD", "no commit of this branch changes nowhere.md"),
         (["list.md"], "nowhere", 'no branch or commit "nowhere"'),
         (["list.md"], "--all", 'no branch or commit "--all"'),
-        (["list.md"], "--output=/tmp/x", "no branch or commit"),
+        (["list.md"], "--output=elsewhere", "no branch or commit"),
     ],
 )
 def test_what_cannot_be_asked_of_a_repository_is_refused(
