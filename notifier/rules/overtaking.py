@@ -18,7 +18,11 @@ def collides(later: Sequence[Change], earlier: Sequence[Change]) -> bool:
     moved = _moved(earlier)
     if any(_touched(change) & moved for change in later) or any(_needed(change) & _moved(later) for change in earlier):
         return True
-    return bool(_fields(later) & _fields(earlier))
+    if _fields(later) & _fields(earlier):
+        return True
+    return all(
+        any(name == "parent" for _, name in _fields(some)) for some in (later, earlier)
+    )  # lest they make a circle
 
 
 def _moved(changes: Sequence[Change]) -> frozenset[str]:

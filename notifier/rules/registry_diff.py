@@ -364,7 +364,7 @@ def _needs(change: Change, listed: frozenset[str]) -> set[Need]:
         found = {need for one in change.fields for need in _needs_of_field(one, change)}
         return found | ({TOLD} if _is_somebody_else(change) else set()) or {LISTED}
     entry = change.after
-    came = frozenset(entry.countries) - listed if listed else frozenset()
+    came = frozenset(entry.countries) - listed if entry.places and listed else frozenset()
     lowered = {LOWERED} if entry.security == "lower" else set()
     has_access = entry.outside_access == "yes" or entry.outside_countries
     return {TOLD} | lowered | _to_places(came) | (_to_access(entry) if has_access else set())

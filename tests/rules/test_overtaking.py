@@ -33,6 +33,7 @@ NEW = replace(A, key="new", name="New")
         ([A, B], [A, B, C], [A, B, replace(NEW, replaces="c")], True),
         ([A, replace(B, parent="a")], [A, B], [B], True),  # who engages B goes, and B has not been set free yet
         ([A, replace(B, parent="a")], [A], [], True),
+        ([replace(A, parent="b"), B], [A, B], [A, replace(B, parent="a")], True),  # else each would engage the other
     ],
 )
 def test_what_touches_the_same_waits_and_nothing_else_does(

@@ -319,13 +319,6 @@ def test_an_entry_of_which_nothing_is_left_by_which_it_was_known_is_told() -> No
     assert needs(diff([BETA], [replace(BETA, name="Omega")])) == (LISTED,)  # by its name alone nobody can tell
 
 
-def test_whoever_comes_from_a_country_where_nothing_was_processed_brings_a_new_place() -> None:
-    abroad = replace(BETA, country="BE")
-
-    assert set(needs(diff([], [abroad]), ["FR"])) == {TOLD, place("storage", "BE")}
-    assert needs(diff([], [abroad]), ["FR", "BE"]) == (TOLD,)
-
-
 def test_places_said_for_the_first_time_are_a_change_only_outside_the_eea() -> None:
     unsaid = replace(BETA, country="")
 

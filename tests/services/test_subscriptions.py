@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
+from zlib import crc32
 
 import pytest
 from sqlmodel import Session, select
@@ -37,6 +38,14 @@ from tests.web.staffing import MOVE
 ANA, BOB = "ana@reader.example", "bob@reader.example"
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SOON = NOON + HOUR
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> str:
+    """SQLite for one test, PostgreSQL for the next, drawn by its name: each act is one row of one table."""
+    drawn = ("sqlite_url", "postgresql_url")[crc32(request.node.nodeid.encode()) % 2]
+    url: str = request.getfixturevalue(drawn)
+    return url
 
 
 @pytest.fixture(autouse=True)

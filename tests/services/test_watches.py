@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
+from zlib import crc32
 
 import httpx
 import pytest
@@ -48,6 +49,14 @@ class Supplier:
         if etag and request.headers.get("if-none-match") == etag:
             return httpx.Response(304)
         return httpx.Response(self.status, headers=self.headers, content=self.text)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest) -> str:
+    """SQLite for one test, PostgreSQL for the next, drawn by its name: lists are told apart here, not databases."""
+    drawn = ("sqlite_url", "postgresql_url")[crc32(request.node.nodeid.encode()) % 2]
+    url: str = request.getfixturevalue(drawn)
+    return url
 
 
 @pytest.fixture(autouse=True)
