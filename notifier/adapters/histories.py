@@ -20,9 +20,9 @@ from notifier.adapters.confined import TooCostly, confined
 from notifier.adapters.folders import BadFile, check_name, read_below
 from notifier.adapters.registers import RegisterFile, from_json, read_as_json
 from notifier.adapters.remarks import BadList, remark
+from notifier.adapters.tables import MOST_BYTES
 
 MOST_STATES = 5_000
-MOST_BYTES = 5_000_000  # of one state, as of any list
 MOST_IN_ALL = 200_000_000
 LONGEST_INDEX = 2_000_000
 PATIENCE = 60  # seconds for one question to git

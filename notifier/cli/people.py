@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from notifier import embedded
 from notifier.adapters.lists import read_clients
+from notifier.adapters.tables import read_file
 from notifier.cli.shared import LANGUAGES, Refused, headed, operator, say, with_session
 from notifier.models import Role, User
 from notifier.rules import own_terms
@@ -35,7 +36,7 @@ def clients_import(runtime: Runtime, session: Session, file: Path, *, dry_run: b
     """Read clients and their contacts from a CSV: one row per contact; all rows, or none."""
     packs = runtime.desk.packs
     roles = clients.known_roles(packs, runtime.settings.contact_roles)
-    rows = read_clients(file.read_bytes(), filename=file.name, packs=packs, roles=roles, languages=LANGUAGES)
+    rows = read_clients(read_file(file), filename=file.name, packs=packs, roles=roles, languages=LANGUAGES)
     done = clients.import_clients(session, rows, packs=packs, by=operator(), now=now(), dry_run=dry_run)
     for word in ("created", "changed", "unchanged", "absent"):
         keys = getattr(done, word)

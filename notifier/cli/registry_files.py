@@ -16,6 +16,7 @@ from sqlmodel import Session
 from notifier.adapters import histories
 from notifier.adapters.exports import FORMATS, export
 from notifier.adapters.registers import RegisterFile, read_list
+from notifier.adapters.tables import read_file
 from notifier.cli.shared import (
     Refused,
     data_dir_option,
@@ -37,7 +38,6 @@ from notifier.services import plans, provider, registry, replay, timeline
 CHANGES_FOUND = 3  # exit code of `plan`; 2 is for what cannot be read
 NAMED = 4  # names in a line
 YEARS = range(1900, 2999)
-MOST_BYTES = histories.MOST_BYTES
 TITLES = {"en": "Subprocessors", "fr": "Sous-traitants"}
 
 Command = Callable[..., Any]
@@ -303,9 +303,7 @@ def read(file: Path, mapping: Path | None = None) -> RegisterFile:
     """Read a list in a process of its own; no more of it is read than a list may have."""
     if not file.is_file():
         raise Refused(f'"{file}" is neither a version, nor "draft", nor a file')
-    with file.open("rb") as handle:
-        data = handle.read(MOST_BYTES + 1)
-    return read_list(data, filename=file.name, mapping=_mapping(mapping))
+    return read_list(read_file(file), filename=file.name, mapping=_mapping(mapping))
 
 
 def _mapping(file: Path | None) -> dict[str, str]:

@@ -195,11 +195,6 @@ def apply(changes: Iterable[Change], entries: Sequence[Entry]) -> tuple[Entry, .
     return tuple(result.values())
 
 
-def aspect(changes: Sequence[Change]) -> str:
-    """LISTING where every change is of the list alone, else the empty string."""
-    return LISTING if changes and needs(changes) == (LISTED,) else ""
-
-
 def needs(changes: Iterable[Change], listed: Iterable[str] = ()) -> tuple[Need, ...]:
     """What the changes must be announced as; several, where they ask for different things.
 

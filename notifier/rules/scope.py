@@ -35,10 +35,6 @@ class Reason:
     options: tuple[str, ...] = ()
     unstated: tuple[str, ...] = ()
 
-    @property
-    def is_everybodys(self) -> bool:
-        return self == EVERYBODYS
-
 
 EVERYBODYS = Reason()
 

@@ -12,7 +12,7 @@ from sqlmodel import Session
 from notifier.models import Version
 from notifier.rules import registry_diff
 from notifier.rules.entries import Entry
-from notifier.rules.identity import Match, identify
+from notifier.rules.identity import Identified, Match, identify
 from notifier.rules.registry_diff import Change, diff
 from notifier.services import registry
 
@@ -28,21 +28,11 @@ class OtherDraft(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a list changes against another one; `entries` are the list with the keys of the other."""
+class Plan(Identified):
+    """What a list, with the keys of another one, changes against it."""
 
-    entries: tuple[Entry, ...]
     changes: tuple[Change, ...]
     cosmetic: int
-    matches: tuple[Match, ...] = ()  # by likeness: the sure ones are made, the others are questions
-
-    @property
-    def made(self) -> tuple[Match, ...]:
-        return tuple(match for match in self.matches if match.sure)
-
-    @property
-    def asked(self) -> tuple[Match, ...]:
-        return tuple(match for match in self.matches if not match.sure)
 
     def as_json(self) -> dict[str, Any]:
         """`{"changes": [{"kind", "entry", "before", "after", "fields"}], "cosmetic"}`, with "matches" and "asked" where
@@ -71,7 +61,7 @@ def compare(old: Sequence[Entry], new: Sequence[Entry], *, same: Pairs = (), apa
 
 def between(old: Sequence[Entry], new: Sequence[Entry]) -> Plan:
     """Return what one kept list changes against another: their keys say who is who."""
-    return Plan(entries=tuple(new), changes=diff(old, new), cosmetic=registry_diff.cosmetic(old, new))
+    return Plan(entries=tuple(new), matches=(), changes=diff(old, new), cosmetic=registry_diff.cosmetic(old, new))
 
 
 def plan(session: Session, listed: Sequence[Entry], *, same: Pairs = (), apart: Pairs = ()) -> Plan:

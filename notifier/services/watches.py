@@ -26,6 +26,7 @@ from sqlmodel import Session, col, or_, select
 from notifier.adapters.folders import BadFile, check_name, read_below
 from notifier.adapters.registers import read_list
 from notifier.adapters.remarks import BadList
+from notifier.adapters.tables import MOST_BYTES
 from notifier.models import EventKind, ItemKind, Sighting, SightingState, Source, Suggestion, SuggestionState
 from notifier.rules.entries import FIELDS, SCOPE, Entry
 from notifier.rules.identity import identify
@@ -38,7 +39,6 @@ LEASE = timedelta(minutes=10)
 SOON = timedelta(hours=4)  # until the next look after one that led to nothing
 PATIENCE = 3  # such looks in a row, then a person is asked
 HOURS = range(1, 24 * 31 + 1)
-MOST_BYTES = 5_000_000  # of a file; the guarded client has its own limit
 MOST_ENTRIES = 1000  # of a list
 KEPT = 30  # sightings of a source that no suggestion rests on
 LONGEST_ADDRESS = 2000

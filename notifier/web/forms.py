@@ -46,10 +46,6 @@ class Form:
         other.problems = self.problems
         return other
 
-    def picked(self, *names: str) -> dict[str, str]:
-        """Return these fields, trimmed."""
-        return {name: self[name].strip() for name in names}
-
     def refuse(self, name: str, sentence: Any) -> None:  # noqa: ANN401 - a string, lazy or not
         """Say what is wrong with a field; the first sentence stays."""
         self.problems.setdefault(name, sentence)

@@ -84,6 +84,15 @@ class DryRun:
     seen: str
 
 
+class Unread(Exception):
+    """No list could be read; the form says why, and `faults` what is wrong in the file."""
+
+    def __init__(self, form: Form, faults: Sequence[str] = ()) -> None:
+        super().__init__()
+        self.form = form
+        self.faults = faults
+
+
 @pages.get("")
 @needs("edit")
 def form() -> ResponseReturnValue:
@@ -94,27 +103,14 @@ def form() -> ResponseReturnValue:
 @needs("edit")
 def check() -> ResponseReturnValue:
     """Show what a file would do; nothing is changed."""
-    form = Form.posted()
-    try:
-        file, found = _read(form)
-    except Unread as unread:
-        return _upload_page(form, unread.faults), HTTPStatus.UNPROCESSABLE_ENTITY
-    with reading() as session:
-        run = _dry_run(session, form, found)
-    return _dry_run_page(form, file, run)
+    return _dry_run_page(*_tried(Form.posted()))
 
 
 @pages.post("/draft")
 @needs("edit")
 def take() -> ResponseReturnValue:
     """Make the list the draft, if everything is as it was shown and answered."""
-    form = Form.posted()
-    try:
-        file, found = _read(form)
-    except Unread as unread:
-        return _upload_page(form, unread.faults), HTTPStatus.UNPROCESSABLE_ENTITY
-    with reading() as session:
-        run = _dry_run(session, form, found)
+    form, file, run = _tried(Form.posted())
     _refuse_surprises(form, file, run)
     if form.problems:
         return _dry_run_page(form, file, run), HTTPStatus.UNPROCESSABLE_ENTITY
@@ -132,6 +128,18 @@ def take() -> ResponseReturnValue:
     return redirect(url_for("staff_registry.draft"), code=HTTPStatus.SEE_OTHER)
 
 
+@pages.errorhandler(Unread)
+def unread(trouble: Unread) -> ResponseReturnValue:
+    return _upload_page(trouble.form, trouble.faults), HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def _tried(form: Form) -> tuple[Form, File, DryRun]:
+    """Return what taking the file of a form would do; Unread where there is none, or none that can be read."""
+    file, found = _read(form)
+    with reading() as session:
+        return form, file, _dry_run(session, form, found)
+
+
 def _refuse_surprises(form: Form, file: File, run: DryRun) -> None:
     """Refuse what is not as the editor has seen and answered it."""
     if form["digest"] != _digest(file.data):
@@ -146,14 +154,6 @@ def _refuse_surprises(form: Form, file: File, run: DryRun) -> None:
 # --- the file --------------------------------------------------------------------------------------------------------
 
 
-class Unread(Exception):
-    """No list could be read; the form says why, and `faults` what is wrong in the file."""
-
-    def __init__(self, faults: Sequence[str] = ()) -> None:
-        super().__init__()
-        self.faults = faults
-
-
 def _read(form: Form) -> tuple[File, RegisterFile]:
     """Return the file that was chosen, or that the page has kept, and what it says."""
     chosen, columns = uploaded("file"), _columns(form)
@@ -161,12 +161,12 @@ def _read(form: Form) -> tuple[File, RegisterFile]:
     if file is None:
         form.refuse("file", _("Choose a file."))
     if file is None or form.problems:
-        raise Unread
+        raise Unread(form)
     try:
         return file, read_list(file.data, filename=file.name, mapping=columns)
     except BadList as bad:
         form.refuse("file", _("The file was not taken. Correct what is listed below, then choose it again."))
-        raise Unread([fault.text(language()) for fault in bad.problems]) from None
+        raise Unread(form, [fault.text(language()) for fault in bad.problems]) from None
 
 
 def _packed(data: bytes) -> str:

@@ -25,7 +25,6 @@ from notifier.rules.registry_diff import (
     Need,
     apply,
     as_json,
-    aspect,
     cosmetic,
     diff,
     from_json,
@@ -308,7 +307,6 @@ def test_a_change_needs_the_announcement_that_its_meaning_asks_for(
     changes = diff([ALPHA], [replace(ALPHA, **changed)])  # type: ignore[arg-type] # by name
 
     assert set(needs(changes, ["FR"])) == expected
-    assert (aspect(changes) == "listing") is (expected == {LISTED})
 
 
 def test_an_entry_of_which_nothing_is_left_by_which_it_was_known_is_told() -> None:

@@ -82,7 +82,7 @@ def test_a_reason_names_what_the_client_has_and_the_entry_is_used_by_and_nothing
     for one in SCOPE:
         assert set(getattr(reason, one)) == set(getattr(entry, one)) & set(getattr(scope, one))
     assert set(reason.unstated) == {one for one in SCOPE if getattr(entry, one) and not getattr(scope, one)}
-    assert reason.is_everybodys == (not any(getattr(entry, one) for one in SCOPE))
+    assert (reason == EVERYBODYS) == (not any(getattr(entry, one) for one in SCOPE))
 
 
 @given(entry=entries)
