@@ -38,7 +38,7 @@ class Report:
     kind: BounceKind
     recipients: tuple[Returned, ...]
     tokens: tuple[str, ...] = ()
-    """Candidates for our envelope tag, from the recipient addresses of this mail and from ENVID, the likeliest first."""
+    """Candidates for our envelope tag, from this mail's recipients and from ENVID, the likeliest first."""
     message_ids: tuple[str, ...] = ()
     """Message-IDs (with angle brackets) of the mail that came back, the likeliest first."""
     words: str = ""
