@@ -57,7 +57,8 @@ class MailboxSender:
                 held.append(kept)
         return held, outcomes
 
-    def release(self, held: Sequence[Held]) -> list[Outcome]:
+    def release(self, held: Sequence[Held], then: Sequence[Mail] = ()) -> list[Outcome]:
+        del then
         outcomes = [self._deliver(kept) for kept in _spend(held)]
         _sync(self._new)
         return outcomes
@@ -78,7 +79,13 @@ class MailboxSender:
 
     def _outcome(self, mail: Mail, verdict: Verdict, reply: str, code: int | None = None) -> Outcome:
         return Outcome(
-            delivery_id=mail.delivery_id, verdict=verdict, code=code, reply=reply[:500], peer="mailbox", tls=""
+            delivery_id=mail.delivery_id,
+            attempt=mail.attempt,
+            verdict=verdict,
+            code=code,
+            reply=reply[:500],
+            peer="mailbox",
+            tls="",
         )
 
 

@@ -13,6 +13,8 @@ from uuid import UUID
 
 _LONGEST_ADDRESS = 254  # RFC 5321 4.5.3.1.3, without the angle brackets
 _ADDRESS = re.compile(r"[^\s<>@\x00-\x1f\x7f-\x9f]+@[^\s<>@\x00-\x1f\x7f-\x9f]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
+_BUT_LINE_ENDS = bytes(set(range(256)) - set(b"\r\n"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,12 @@ class Mail:
     """Exactly one envelope recipient (addr-spec)."""
     content: bytes
     """RFC 5322 message with CRLF line ends, no dot-stuffing."""
+    attempt: int
+    """Which try at this delivery it is, from 1: whoever holds the mail of an earlier one holds nothing."""
+    sha256: str
+    """Of the content, in hex."""
+    tag: str = ""
+    """Names this attempt to a relay that reports on it (RFC 3461, ENVID): xtext, at most 100 characters."""
 
 
 class Verdict(StrEnum):
@@ -41,11 +49,22 @@ class Verdict(StrEnum):
     """The final dot left and no readable answer came."""
 
 
+class Blame(StrEnum):
+    """What a mail was put off for, when it was for nothing that is its own: then it may leave through another relay."""
+
+    NONE = ""
+    RELAY = "relay"
+    """No session, 421, or a no for now to the envelope sender: time may mend it."""
+    SETUP = "setup"
+    """It refuses our sign-in, our sender or our TLS: a person must mend it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """The end of one attempt at one delivery."""
 
     delivery_id: UUID
+    attempt: int
     verdict: Verdict
     code: int | None
     """SMTP reply code, when the peer gave one."""
@@ -55,6 +74,9 @@ class Outcome:
     """`host:port` as connected."""
     tls: str
     """Protocol version such as `TLSv1.3`, or empty when in clear."""
+    domain: str = ""
+    """Of the recipient, in small letters."""
+    blame: Blame = Blame.NONE
 
 
 class Held(Protocol):
@@ -82,8 +104,11 @@ class Sender(Protocol):
         """
         ...
 
-    def release(self, held: Sequence[Held]) -> list[Outcome]:
-        """Give the final dots, then gather the answers: one outcome for each mail."""
+    def release(self, held: Sequence[Held], then: Sequence[Mail] = ()) -> list[Outcome]:
+        """Give the final dots, then gather the answers: one outcome for each mail.
+
+        `then`: what the next call of `hold` will be given; its envelopes may go on the wire with the dots.
+        """
         ...
 
     def drop(self, held: Sequence[Held]) -> None:
@@ -93,6 +118,13 @@ class Sender(Protocol):
     def close(self) -> None:
         """Let go of connections; the sender can still be used afterwards."""
         ...
+
+
+def cleaned(text: str | bytes) -> str:
+    """Return what another server wrote as one line that is safe to keep: no control characters, 500 at most."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    return _CONTROL.sub(" ", text).strip()[:500]
 
 
 def flaw(mail: Mail) -> str:
@@ -105,7 +137,7 @@ def flaw(mail: Mail) -> str:
         return "the recipient is not one plain address"
     if mail.sender and not _ADDRESS.fullmatch(mail.sender):
         return "the envelope sender is not one plain address"
-    line_ends = mail.content.count(b"\r\n")
-    if mail.content.count(b"\r") != line_ends or mail.content.count(b"\n") != line_ends:
+    ends = mail.content.translate(None, _BUT_LINE_ENDS)
+    if ends != b"\r\n" * (len(ends) // 2):
         return "the message holds a bare CR or LF"
     return ""

@@ -62,6 +62,8 @@ STEPS: Mapping[tuple[DeliveryState, DeliveryStep], DeliveryState] = MappingProxy
         (DeliveryState.UNKNOWN, DeliveryStep.DEFER): DeliveryState.WAITING,
         (DeliveryState.UNKNOWN, DeliveryStep.REFUSE): DeliveryState.REFUSED,
         (DeliveryState.UNKNOWN, DeliveryStep.LOSE): DeliveryState.UNKNOWN,
+        # It was to go again under the key by which its relay knows it, and the key's life has ended.
+        (DeliveryState.WAITING, DeliveryStep.LOSE): DeliveryState.UNKNOWN,
     }
 )
 

@@ -10,9 +10,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from uuid import UUID
+
+_TAG = re.compile(r"[a-z2-7]{48}", re.IGNORECASE | re.ASCII)
+_TAG_MAC = 12  # bytes: with the 16 of a delivery and the 2 of an attempt, 30, which base32 writes without padding
+_LAST_ATTEMPT = 0xFFFF  # some thirty years of attempts; whatever comes after is taken for the last one
 
 
 class UnknownKey(LookupError):
@@ -27,6 +32,11 @@ def key_id(key: bytes) -> str:
 def digest(token: str) -> str:
     """Return what the database keeps of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def is_like_envelope_tag(text: str) -> bool:
+    """Say whether a text has the form of an envelope tag, whoever made it."""
+    return _TAG.fullmatch(text) is not None
 
 
 def _mac(key: bytes, *parts: str) -> bytes:
@@ -49,11 +59,25 @@ class Keyring:
         return base64.urlsafe_b64encode(_mac(self._key(key), "link", str(delivery_id), purpose)).rstrip(b"=").decode()
 
     def envelope_tag(self, delivery_id: UUID, attempt: int) -> str:
-        """Return the tag (128 bits, lower case) that the envelope sender carries on one attempt, so that its bounces
-        name it.
+        """Return the tag that the envelope sender carries on one attempt: base32 (48 lower-case letters and digits) of
+        the delivery, the attempt's number and their MAC, so that whatever comes back names both.
         """
-        mac = _mac(self._key(None), "envelope", str(delivery_id), str(attempt))[:16]
-        return base64.b32encode(mac).rstrip(b"=").decode().lower()
+        named = delivery_id.bytes + min(attempt, _LAST_ATTEMPT).to_bytes(2)
+        return base64.b32encode(named + self._tag_mac(self.current, named)).decode().lower()
+
+    def read_envelope_tag(self, text: str) -> tuple[UUID, int] | None:
+        """Return the delivery and the attempt that a tag names, in whatever case it came back; None unless it was made
+        under one of our keys.
+        """
+        if not is_like_envelope_tag(text):
+            return None
+        read = base64.b32decode(text.upper())
+        named, mac = read[:-_TAG_MAC], read[-_TAG_MAC:]
+        ours = [hmac.compare_digest(mac, self._tag_mac(name, named)) for name in self.keys]
+        return (UUID(bytes=named[:16]), int.from_bytes(named[16:])) if any(ours) else None
+
+    def _tag_mac(self, key: str, named: bytes) -> bytes:
+        return _mac(self._key(key), "envelope", named.hex())[:_TAG_MAC]
 
     def derive(self, purpose: str) -> bytes:
         """Return a key of 32 bytes for another purpose (cookies, form tokens, secrets at rest), from the one in use."""

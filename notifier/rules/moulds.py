@@ -12,7 +12,7 @@ import json
 import re
 from binascii import b2a_base64, b2a_qp
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias
@@ -32,6 +32,7 @@ _PATH = "/%:@!$&'()*+,;=~"  # with letters, figures and "-._", what a path may h
 _URL = re.compile(r"https?://[A-Za-z0-9.:\[\]-]{1,300}/[A-Za-z0-9._/%:@!$&'()*+,;=~-]{0,600}")
 _PLAIN = re.compile(r"[A-Za-z0-9._@<>:/+-](?:[A-Za-z0-9._@<>:/+, -]{0,198}[A-Za-z0-9._@<>:/+-])?")
 _SIMPLE = re.compile("[A-Za-z0-9 .,:;/_()-]+")  # the same in text, in HTML and in quoted-printable: most values
+_TEXT = frozenset({str})
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _ADDRESS = re.compile(rf"(?=.{{1,254}}\Z)(?=[^@]{{1,64}}@)(?!.*=\?){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})+")
@@ -216,6 +217,27 @@ class Wanted:
 
     def check(self, facts: Mapping[str, Fact]) -> None:
         """Raise MouldError for a fact that is missing, surplus, or of the wrong shape."""
+        if not self._is_met(facts):
+            self._complain(facts)
+
+    def _is_met(self, facts: Mapping[str, Any]) -> bool:
+        """Say whether facts are right beyond doubt, as nearly all are."""
+        if len(facts) != len(self.once) + len(self.each) or not self.once <= facts.keys():
+            return False
+        if not _TEXT.issuperset([facts[key].__class__ for key in self.once]):
+            return False
+        for key, names in self.each.items():
+            rows = facts.get(key)
+            if rows.__class__ is not list:
+                return False
+            for row in rows:
+                if row.__class__ is not dict or row.keys() != names:
+                    return False
+                if not _TEXT.issuperset([value.__class__ for value in row.values()]):
+                    return False
+        return True
+
+    def _complain(self, facts: Mapping[str, Fact]) -> None:
         _same("facts", facts.keys(), self.once | self.each.keys())
         _all_text("the mail", (facts[key] for key in self.once))
         for key, names in self.each.items():
@@ -242,17 +264,45 @@ def _rows(facts: Mapping[str, Fact], key: str) -> Sequence[Mapping[str, str]]:
     return rows
 
 
+class _Plan:
+    """Parts made ready to be filled thousands of times: the literals are one format, and each hole is written once,
+    however often it stands there.
+    """
+
+    __slots__ = ("_blocks", "_format", "_holes", "_order")
+
+    def __init__(self, parts: Sequence[Part]) -> None:
+        places = [part for part in parts if not isinstance(part, bytes)]
+        distinct = sorted(set(places), key=lambda part: isinstance(part, Each))
+        number = {part: n for n, part in enumerate(distinct)}
+        self._holes = [(_WRITE[part.kind], part.name) for part in distinct if isinstance(part, Hole)]
+        self._blocks = [(_Plan(part.parts), part.name) for part in distinct if isinstance(part, Each)]
+        self._order = [number[part] for part in places]
+        literals = (part.replace(b"%", b"%%") if isinstance(part, bytes) else b"%b" for part in parts)
+        self._format = b"".join(literals)
+
+    def pour(self, facts: Mapping[str, Any]) -> bytes:
+        values = [write(facts[name]) for write, name in self._holes]
+        for plan, name in self._blocks:
+            values.append(b"".join([plan.pour({**facts, **row}) for row in facts[name]]))
+        return self._format % tuple([values[number] for number in self._order])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mould:
     """One letter for one announcement in one language; pure ASCII, the same for the same input."""
 
     wanted: Wanted
     parts: tuple[Part, ...]
+    _plan: _Plan = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_plan", _Plan(self.parts))
 
     def fill(self, facts: Mapping[str, Fact]) -> bytes:
         """Return the mail of one recipient: CRLF line ends, no dot-stuffing; MouldError for wrong facts."""
         self.wanted.check(facts)
-        return b"".join(_poured(self.parts, facts))
+        return self._plan.pour(facts)
 
     def digest(self) -> str:
         """Return the SHA-256 of the mould as it is stored, in hex."""
@@ -281,17 +331,6 @@ class Mould:
             return cls(wanted=wanted, parts=tuple(map(_from_plain, data["parts"])))
         except (AttributeError, KeyError, TypeError, ValueError) as wrong:
             raise MouldError(f"this is no stored mould: {wrong}") from wrong
-
-
-def _poured(parts: Iterable[Part], facts: Mapping[str, Any]) -> Iterator[bytes]:
-    for part in parts:
-        if isinstance(part, bytes):
-            yield part
-        elif isinstance(part, Hole):
-            yield _WRITE[part.kind](facts[part.name])
-        else:
-            for row in facts[part.name]:
-                yield from _poured(part.parts, {**facts, **row})
 
 
 def _to_plain(parts: Iterable[Part]) -> list[Any]:

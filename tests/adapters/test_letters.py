@@ -160,6 +160,28 @@ def test_a_filled_mail_is_the_letter_written_whole(scene: str, language: str, te
     assert b"\r" not in raw.replace(b"\r\n", b"")
 
 
+@settings(max_examples=40)
+@given(data=st.data())
+def test_a_mail_says_of_each_of_many_companies_what_is_said_of_it_alone(data: st.DataObject) -> None:
+    rows = data.draw(st.lists(st.fixed_dictionaries({"company": ANY_TEXT, "rule_note": ANY_TEXT}), max_size=12))
+    dated = {"last_day": "Monday 21 December 2026", "ics_date": "20261221", "ics_uid": "0" * 32}
+    given_facts = {
+        **facts("notice", "en"),
+        "to_name": data.draw(ANY_TEXT),
+        "entities": [{**row, **dated} for row in rows],
+        "concerned": rows[:3],
+    }
+
+    raw = MOULDS["notice", "en"].fill(given_facts)
+
+    mail, written = read(raw), whole("notice", "en", given_facts)
+    text_part, html_part = bodies(mail)
+    assert text_part == written.text
+    assert Shape(html_part).seen == Shape(written.html).seen
+    assert (mail.keys(), len(mail["To"].addresses), len(mail["From"].addresses)) == (HEADERS, 1, 1)
+    assert max(map(len, raw.split(b"\r\n"))) <= 78
+
+
 @EACH_SCENE
 def test_a_letter_without_one_of_its_facts_is_not_written(scene: str, language: str) -> None:
     mould = MOULDS[scene, language]

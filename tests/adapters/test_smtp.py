@@ -35,6 +35,8 @@ def make_mail(recipient: str = "ana@client.example", content: bytes | None = Non
     text = f"Message-ID: <{delivery}@notifier.example>\r\nTo: {recipient}\r\n\r\nBonjour.\r\n"
     return Mail(
         delivery_id=delivery,
+        attempt=1,
+        sha256="",
         sender=fields.get("sender", "bounces+token@notifier.example"),
         recipient=recipient,
         content=text.encode() if content is None else content,
@@ -372,7 +374,8 @@ def test_a_late_250_within_the_time_is_accepted() -> None:
 def test_a_relay_that_stops_reading_holds_nobody_for_longer_than_its_time() -> None:
     huge = make_mail(content=b"Subject: huge\r\n\r\n" + b"0123456789\r\n" * 1_000_000)
 
-    with Sink(fault=Fault.DEAF) as sink, sending(sink, timeouts=replace(SHORT, block=0.5)) as sender:
+    sink = Sink(fault=Fault.DEAF, extensions=("PIPELINING",))
+    with sink, sending(sink, timeouts=replace(SHORT, block=0.5)) as sender:
         begun = time.monotonic()
         held, outcomes = sender.hold([huge, huge])
         took = time.monotonic() - begun

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import quopri
+from collections.abc import Mapping
 from email import message_from_bytes
 from email.header import decode_header, make_header
 from email.policy import default
 from html import unescape
 from html.parser import HTMLParser
+from typing import Any
 
 import pytest
 from hypothesis import example, given
@@ -19,6 +21,7 @@ from notifier.rules.moulds import (
     Marks,
     Mould,
     MouldError,
+    Part,
     Wanted,
     address,
     clean,
@@ -102,6 +105,38 @@ def test_a_stored_mould_reads_back_as_itself() -> None:
     assert again == MOULD
     assert again.digest() == MOULD.digest()
     assert MOULD.to_json().isascii()
+
+
+NAMES = st.sampled_from(["who", "where"])
+HOLES = st.builds(Hole, NAMES, st.sampled_from([Kind.TEXT, Kind.HTML, Kind.HEADER, Kind.ICS]))
+ROW_HOLES = st.builds(Hole, st.sampled_from(["who", "what"]), st.sampled_from([Kind.TEXT, Kind.HTML]))
+LITERALS = st.sampled_from([b"100 %", b"%b %s %(who)s %%", b"=25=\r\n", b"", b"{}"])
+BLOCKS = st.builds(Each, st.just("rows"), st.lists(st.one_of(ROW_HOLES, LITERALS), max_size=4).map(tuple))
+PARTS = st.lists(st.one_of(LITERALS, HOLES, BLOCKS), max_size=8).map(tuple)
+
+
+@given(PARTS, ANY_TEXT, ANY_TEXT, st.lists(ANY_TEXT, max_size=3))
+def test_a_mould_pours_its_parts_one_after_the_other(
+    parts: tuple[Part, ...], who: str, where: str, rows: list[str]
+) -> None:
+    wanted = Wanted(once=frozenset({"who", "where"}), each={"rows": frozenset({"what"})})
+    facts: dict[str, Fact] = {"who": who, "where": where, "rows": [{"what": what} for what in rows]}
+
+    assert Mould(wanted=wanted, parts=parts).fill(facts) == poured(parts, facts)
+
+
+def poured(parts: tuple[Part, ...], facts: Mapping[str, Any]) -> bytes:
+    """Fill parts one at a time, each hole by a mould of its own."""
+    filled = b""
+    for part in parts:
+        if isinstance(part, bytes):
+            filled += part
+        elif isinstance(part, Hole):
+            alone = Mould(wanted=Wanted(once=frozenset({"v"}), each={}), parts=(Hole("v", part.kind),))
+            filled += alone.fill({"v": facts[part.name]})
+        else:
+            filled += b"".join(poured(part.parts, {**facts, **row}) for row in facts[part.name])
+    return filled
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"once":[],"each":{},"parts":[["a","no kind"]]}', "null"])
