@@ -6,16 +6,16 @@ rows.  The preview counts all clients and shows one page of them.
 
 from __future__ import annotations
 
-import statistics
 import tempfile
-import time
-from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
+from statistics import median
 
 import sqlalchemy as sa
 from sqlmodel import Session
 
+from benchmarks import common
+from benchmarks.common import Ratio
 from notifier import runtime as wiring
 from notifier import settings
 from notifier.models import AnnouncementKind, Client, Contact, Provider, Terms
@@ -28,28 +28,27 @@ from notifier.services.affected import rules_under
 
 CLIENTS = 100_000
 TERMS = 40
-RUNS = 5
 GOAL = 3
 NOW = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 PACK = "outscale-hds-2022"
 
 
 def main() -> None:
+    asked = common.options(__doc__)
     with tempfile.TemporaryDirectory() as folder:
-        runtime = wiring.build(settings.load(Path(folder)))
+        runtime = wiring.build(settings.load(Path(folder), {"database_url": ""}))
         wiring.migrate(runtime.engine)
         fill(runtime)
-        ratios, took = [], []
-        for _ in range(RUNS):
-            ceiling = seconds(lambda: least(runtime))
-            took.append(seconds(lambda: preview(runtime)))
-            ratios.append(took[-1] / ceiling)
+        ceilings, took = [], []
+        for _ in range(asked.runs):
+            ceilings.append(common.seconds(lambda: least(runtime)))
+            took.append(common.seconds(lambda: preview(runtime)))
         runtime.close()
-    ratio, median = statistics.median(ratios), statistics.median(took)
-    print(
-        f"a preview of {CLIENTS:,} clients on {TERMS} terms takes {ratio:.2f} x its ceiling, {median:.1f} s "
-        f"(goal {GOAL} x; SQLite)"
-    )
+    ratios = [ours / least_of_all for ours, least_of_all in zip(took, ceilings, strict=True)]
+    figures: dict[str, object] = {"preview_s": median(took), "ceiling_s": median(ceilings)}
+    what = f"a preview of {CLIENTS:,} clients on {TERMS} terms against its ceiling, sqlite"
+    result = Ratio(what=what, ratios=ratios, goal=GOAL, sense="at most", figures=figures)
+    common.record("preview", [result], asked=asked)
 
 
 def fill(runtime: Runtime) -> None:
@@ -109,12 +108,6 @@ def least(runtime: Runtime) -> None:
     with Session(runtime.engine) as session:
         for table in (Client, Terms, Contact):
             session.connection().exec_driver_sql(f"SELECT * FROM {table.__tablename__}").fetchall()  # noqa: S608 - our own names
-
-
-def seconds(act: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    act()
-    return time.perf_counter() - began
 
 
 if __name__ == "__main__":

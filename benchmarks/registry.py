@@ -4,17 +4,19 @@ versions: ratios against reading one version of it.
 
 from __future__ import annotations
 
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import sqlalchemy as sa
 from sqlmodel import Session, col
 
+from benchmarks import common
+from benchmarks.common import Ratio
 from notifier import runtime as wiring
 from notifier import settings
 from notifier.models import Entry, Provider, Version
@@ -27,7 +29,6 @@ from notifier.services import registry, timeline
 ENTRIES = 10_000
 VERSIONS = 1_000
 CHANGED = 10  # entries that each version says otherwise
-RUNS = 7
 GOAL = 10
 BEGAN = datetime(2024, 1, 1, 12, tzinfo=UTC)
 A_DAY = timedelta(days=1)
@@ -35,8 +36,9 @@ NOW = BEGAN + (VERSIONS + 50) * A_DAY
 
 
 def main() -> None:
+    asked = common.options(__doc__)
     with tempfile.TemporaryDirectory() as folder:
-        runtime = wiring.build(settings.load(Path(folder)))
+        runtime = wiring.build(settings.load(Path(folder), {"database_url": ""}))
         wiring.migrate(runtime.engine)
         fill(runtime)
         acts: dict[str, Callable[[Session], object]] = {
@@ -52,14 +54,23 @@ def main() -> None:
         }
         ratios: dict[str, list[float]] = {name: [] for name in acts}
         read = []
-        for _ in range(RUNS):
+        for _ in range(asked.runs):
             read.append(seconds(runtime, lambda session: registry.entries(session, at(session, VERSIONS // 2))))
             for name, act in acts.items():
                 ratios[name].append(seconds(runtime, act) / read[-1])
         runtime.close()
-    print(f"reading one version of {ENTRIES:,} entries, of {VERSIONS:,}: {statistics.median(read):.2f} s (SQLite)")
-    for name, found in ratios.items():
-        print(f"{name}: {statistics.median(found):.2f} x that (goal {GOAL} x)")
+    one: dict[str, object] = {"reading_one_s": median(read)}
+    results = [
+        Ratio(
+            what=f"{name}, {ENTRIES:,} entries in {VERSIONS:,} versions, against reading one version",
+            ratios=found,
+            goal=GOAL,
+            sense="at most",
+            figures=one,
+        )
+        for name, found in ratios.items()
+    ]
+    common.record("registry", results, asked=asked)
 
 
 def fill(runtime: Runtime) -> None:
