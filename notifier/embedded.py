@@ -11,12 +11,12 @@ from waitress.server import create_server
 
 from notifier import runtime as wiring
 from notifier import worker
+from notifier.adapters.logs import Redaction
 from notifier.models import Role, User
 from notifier.runtime import Runtime, now
 from notifier.services import users
 from notifier.settings import BadSettings
 from notifier.web import create_app
-from notifier.web.redaction import Redaction
 
 THREADS = 8
 

@@ -8,10 +8,12 @@ import os
 import socket
 import threading
 import time
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -19,12 +21,28 @@ import dramatiq
 import structlog
 from dramatiq.middleware import Middleware
 from sqlalchemy.exc import OperationalError
+from sqlmodel import Session
+from structlog.contextvars import bound_contextvars
 
 from notifier import runtime as wiring
+from notifier.adapters import logs
 from notifier.adapters.http import sign
-from notifier.adapters.sending import Held, Outcome, Sender
+from notifier.adapters.sending import Blame, Held, Mail, Outcome, Sender
+from notifier.rules.limits import Allowance, Turns, domain_of
 from notifier.runtime import Runtime, now
-from notifier.services import announcements, notices, outbox, reminders, subscriptions, watches, webhooks
+from notifier.services import (
+    announcements,
+    bounces,
+    evidence,
+    notices,
+    outbox,
+    relays,
+    reminders,
+    sends,
+    subscriptions,
+    watches,
+    webhooks,
+)
 from notifier.services.doorbell import Bell
 from notifier.services.watches import Errand, Found
 from notifier.services.webhooks import Parcel
@@ -36,6 +54,9 @@ WEBHOOKS_AT_ONCE = 8
 LOOKS_AT_ONCE = 4
 NEVER = datetime.min.replace(tzinfo=UTC)
 REMINDER_PAUSE = timedelta(minutes=10)
+MOST_AT_ONCE = 256  # mails in hand, each with its content
+SOONEST = 0.05  # seconds: no relay's rate is worth waking up more often
+SHORT, LONG = 1.0, 3.0  # seconds that a batch may take
 SETTLE_PAUSES = (0.1, 1, 5, 15)  # s; a deadlock, or a restart of the database, is over by then
 
 
@@ -45,15 +66,40 @@ class Worker:
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
         self.name = f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
-        self.sender: Sender = runtime.make_sender()
+        self.senders = {plan.name: runtime.make_sender(plan.name) for plan in runtime.desk.relays}
         self._looked_at = NEVER  # for reminders, and found none
         self._mailing = threading.Lock()
         self._posting = threading.Lock()
+        self._stopping = threading.Event()
+        self._numbers = count(1)  # of rounds, for the log
+        self._turns = Turns(runtime.desk.relays)
+        self._batches = {name: _Batch() for name in self.senders}
+        self._alarm = threading.Timer(0, self._wake)
+        self.intake = runtime.make_intake()
+
+    @property
+    def sender(self) -> Sender:
+        """The sender to the only relay, or to the first."""
+        return next(iter(self.senders.values()))
+
+    @sender.setter
+    def sender(self, sender: Sender) -> None:
+        self.senders[next(iter(self.senders))] = sender
 
     def send_due(self) -> int:
-        """Hand over mails, round by round, until nothing is due; returns how many were tried."""
+        """Hand over mails, batch by batch, until nothing is due or nothing more may leave now; returns how many were
+        tried.
+        """
         with self._mailing:
-            return sum(iter(self._send_round, 0))
+            return sum(iter(self._send_batch, 0))
+
+    def _send_due_unless_busy(self) -> None:
+        """Do nothing where another thread is at it: that one goes on until nothing is due, and a tick does more."""
+        if self._mailing.acquire(blocking=False):
+            try:
+                sum(iter(self._send_batch, 0))
+            finally:
+                self._mailing.release()
 
     def post_due(self) -> int:
         """Post webhooks until nothing is due; returns how many were tried."""
@@ -62,18 +108,26 @@ class Worker:
 
     def tick(self) -> None:
         """What time alone brings: leases of the dead, periods that end, and whatever is due that no bell told of."""
+        self.runtime.check_instance()  # before anything may be sent
         with self.runtime.transaction() as session:
             outbox.expire_leases(session, now=now())
             webhooks.expire_leases(session)
             notices.lapse_due(session, now=now())
             announcements.announce_ended_prohibitions(session, now=now())
+            evidence.press(session, now=now())
             reminders.drop_stale(session, now=now())
+            sends.catch_up(session, now=now())
+        with self.runtime.transaction() as session:
+            outbox.send_again(session, self.runtime.desk, now=now())
+            relays.forget(session, self.runtime.desk, now=outbox.database_now(session))
         self._remind()
         self._tell_subscribers()
-        self.send_due()
+        self._send_due_unless_busy()
         self.post_due()
         with self.runtime.transaction() as session:
             outbox.catch_up(session, self.runtime.desk, now=now())
+        self._apply_what_came_back()
+        self.runtime.check_instance()  # the folder keeps what the database has seen by the end of this tick
         self.look_due()
 
     def look_due(self) -> int:
@@ -93,8 +147,25 @@ class Worker:
         with self.runtime.transaction() as session:
             watches.settle(session, errand, found, now=now())
 
+    def stop(self) -> None:
+        """Finish the round that is under way, give back what no round has begun, and begin no other."""
+        self._stopping.set()
+        self._alarm.cancel()
+
     def close(self) -> None:
-        self.sender.close()
+        self.intake.close()
+        self.stop()
+        with self._mailing:
+            self._alarm.cancel()
+            for sender in self.senders.values():
+                sender.close()
+
+    def _apply_what_came_back(self) -> None:
+        """Apply what came back before the relay's answer was written down, a few in each transaction."""
+        is_more = True
+        while is_more:
+            with self.runtime.transaction() as session:
+                is_more = bounces.apply_waiting(session, self.runtime.desk, now=now()) > 0
 
     def _remind(self) -> None:
         """Put reminders in the outbox, tick by tick until none is due; then days pass slowly, and one look in a while
@@ -123,42 +194,105 @@ class Worker:
         except Exception:
             log.exception("news for subscribers could not be written; the next tick tries again")
 
-    def _send_round(self) -> int:
-        """One round: claim, hold at the dot, write down that they are about to leave, give the dots, write down the
-        answers.
+    def _send_batch(self) -> int:
+        """Claim a batch for one relay and hand it over, round by round; what no round has begun goes back when one
+        breaks, or the relay takes nothing.
         """
+        if self._stopping.is_set():
+            return 0
         with self.runtime.transaction() as session:
-            mails = outbox.claim(session, self.runtime.desk, worker=self.name, limit=self.sender.capacity, now=now())
-        held, outcomes = self.sender.hold(mails)
-        leaving = self._hand_over(held)
-        self.sender.drop([one for one in held if one.mail.delivery_id not in leaving])
-        outcomes += self.sender.release([one for one in held if one.mail.delivery_id in leaving])
-        self._settle(outcomes)
-        return len(mails)
+            instant = outbox.database_now(session)
+            wanted = {name: self._batches[name].size(self.senders[name].capacity) for name in self._turns.order()}
+            allowance = relays.allow(session, self.runtime.desk, wanted, worker=self.name, now=instant)
+            mails = self._claim(session, allowance)
+        for name in allowance.elsewhere:
+            self.senders[name].close()  # its sessions are counted where it is used
+        if not allowance.relay or not mails:
+            self._set_alarm(allowance, instant)
+            return 0
+        name, begun = allowance.relay.name, time.monotonic()
+        rounds = deque(_rounds(mails, allowance))
+        self._turns.took(name, len(mails), skipped=allowance.skipped)
+        is_open = True
+        try:
+            while rounds and is_open and not self._stopping.is_set():
+                is_open = self._send_round(rounds.popleft(), allowance, then=rounds[0] if rounds else ())
+        finally:
+            self._give_back([mail for one in rounds for mail in one], allowance)
+        if is_open and len(mails) == wanted[name]:
+            self._batches[name].took(time.monotonic() - begun)
+        return 0 if self._stopping.is_set() else len(mails)
 
-    def _hand_over(self, held: Sequence[Held]) -> set[UUID]:
+    def _claim(self, session: Session, allowance: Allowance) -> list[Mail]:
+        if allowance.relay is None:
+            return []
+        desk, limit = self.runtime.desk, allowance.mails
+        return outbox.claim(session, desk, worker=self.name, limit=limit, now=now(), allowance=allowance)
+
+    def _give_back(self, mails: Sequence[Mail], allowance: Allowance) -> None:
+        if not mails:
+            return
+        with self.runtime.transaction() as session:
+            relays.give_back(session, self.runtime.desk, allowance, mails, now=outbox.database_now(session))
+            outbox.release(session, mails, worker=self.name)
+
+    def _set_alarm(self, allowance: Allowance, instant: datetime) -> None:
+        """Wake up when more may leave, if that is before the next sweep."""
+        self._alarm.cancel()
+        if allowance.next_at is None or self._stopping.is_set():
+            return
+        seconds = max((allowance.next_at - instant).total_seconds(), SOONEST)
+        if seconds < self.runtime.settings.sweep_seconds:
+            self._alarm = threading.Timer(seconds, self._wake)
+            self._alarm.daemon = True
+            self._alarm.start()
+
+    def _wake(self) -> None:
+        try:
+            self.send_due()
+        except Exception:
+            log.exception("mails could not be sent at their time; the next sweep tries again")
+
+    def _send_round(self, mails: Sequence[Mail], allowance: Allowance, *, then: Sequence[Mail]) -> bool:
+        """One round: hold at the dot, write down that they are about to leave, give the dots, write down the answers.
+
+        `then`: the next round, whose envelopes may go with the dots.  Returns whether the relay takes mails at all.
+        """
+        sender = self.senders[allowance.relay.name] if allowance.relay else self.sender
+        with bound_contextvars(worker=self.name, round=next(self._numbers)):
+            held, outcomes = sender.hold(mails)
+            leaving = self._hand_over(sender, held)
+            sender.drop([one for one in held if one.mail.delivery_id not in leaving])
+            outcomes += sender.release([one for one in held if one.mail.delivery_id in leaving], then=then)
+            self._settle(outcomes, allowance)
+        return not outcomes or any(one.blame is Blame.NONE for one in outcomes)
+
+    def _hand_over(self, sender: Sender, held: Sequence[Held]) -> set[UUID]:
         """Commit that these mails are about to leave; when that fails, none does."""
+        if not held:
+            return set()
         try:
             with self.runtime.transaction() as session:
-                ids = [one.mail.delivery_id for one in held]
-                return outbox.hand_over(session, self.runtime.desk, ids, worker=self.name)
+                mails = [one.mail for one in held]
+                return outbox.hand_over(session, self.runtime.desk, mails, worker=self.name)
         except Exception:
-            self.sender.drop(held)
+            sender.drop(held)
             raise
 
-    def _settle(self, outcomes: Sequence[Outcome]) -> None:
+    def _settle(self, outcomes: Sequence[Outcome], allowance: Allowance) -> None:
         """Write the answers down.  They are known nowhere else: a database that is away for a moment is asked again."""
         for pause in SETTLE_PAUSES:
             with suppress(OperationalError):
-                self._write_down(outcomes)
+                self._write_down(outcomes, allowance)
                 return
             log.warning("the answers of a round could not be written down; trying again", mails=len(outcomes))
             time.sleep(pause)
-        self._write_down(outcomes)
+        self._write_down(outcomes, allowance)
 
-    def _write_down(self, outcomes: Sequence[Outcome]) -> None:
+    def _write_down(self, outcomes: Sequence[Outcome], allowance: Allowance) -> None:
         with self.runtime.transaction() as session:
-            outbox.settle(session, self.runtime.desk, outcomes, worker=self.name, now=now())
+            desk = self.runtime.desk
+            outbox.settle(session, desk, outcomes, worker=self.name, now=now(), allowance=allowance)
 
     def _post_batch(self, pool: ThreadPoolExecutor) -> int:
         with self.runtime.transaction() as session:
@@ -173,6 +307,47 @@ class Worker:
         )
         with self.runtime.transaction() as session:
             webhooks.settle(session, self.runtime.desk, parcel, answer, now=now())
+
+
+class _Batch:
+    """How many mails to claim at once: what leaves in about a second or two, so that what is urgent never waits long
+    behind what is in hand, and a claim costs next to nothing where the relay is fast.
+    """
+
+    def __init__(self) -> None:
+        self._mails = 0
+
+    def size(self, capacity: int) -> int:
+        self._mails = max(self._mails, capacity)
+        return self._mails
+
+    def took(self, seconds: float) -> None:
+        if seconds < SHORT:
+            self._mails = max(min(self._mails * 2, MOST_AT_ONCE), self._mails)
+        elif seconds > LONG:
+            self._mails //= 2
+
+
+def _rounds(mails: Sequence[Mail], allowance: Allowance) -> Iterator[Sequence[Mail]]:
+    """Share mails out to rounds in their order, and to each round no more of a domain than it may have at once."""
+    capacity = allowance.relay.at_once if allowance.relay else len(mails)
+    waiting = list(mails)
+    while waiting and not allowance.at_once:
+        yield waiting[:capacity]
+        waiting = waiting[capacity:]
+    while waiting:
+        this: list[Mail] = []
+        later: list[Mail] = []
+        domains: Counter[str] = Counter()
+        for mail in waiting:
+            domain = domain_of(mail.recipient)
+            if len(this) < capacity and domains[domain] < allowance.at_once.get(domain, capacity):
+                this.append(mail)
+                domains[domain] += 1
+            else:
+                later.append(mail)
+        yield this
+        waiting = later
 
 
 class Timetable:
@@ -210,9 +385,11 @@ class _StartTimetable(Middleware):
     def after_worker_boot(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         del broker, worker
         self._timetable.start()
+        self._worker.intake.start()
 
     def after_worker_shutdown(self, broker: dramatiq.Broker, worker: dramatiq.Worker) -> None:
         del broker, worker
+        self._worker.stop()
         self._timetable.stop()
         self._worker.close()
 
@@ -240,15 +417,18 @@ def due_now(due: Callable[[], object]) -> Callable[[], None]:
 @contextmanager
 def embedded(runtime: Runtime) -> Iterator[Worker]:
     """Run the worker, its doorways and its timetable inside this process."""
+    runtime.check_instance()  # a bell may ring before the first tick
     worker = Worker(runtime)
     declare(worker)
     timetable = Timetable(worker.tick, runtime.settings.sweep_seconds)
     threads = dramatiq.Worker(runtime.broker, worker_threads=2, worker_timeout=100)
     threads.start()
     timetable.start()
+    worker.intake.start()
     try:
         yield worker
     finally:
+        worker.stop()
         timetable.stop()
         threads.stop(timeout=20_000)
         worker.close()
@@ -256,7 +436,10 @@ def embedded(runtime: Runtime) -> Iterator[Worker]:
 
 def start() -> None:
     """What `dramatiq notifier.worker:start` calls in each worker process: settings come from the environment."""
-    runtime = wiring.build(load(Path(os.environ.get("NOTIFIER_DATA_DIR", "var"))))
+    settings = load(Path(os.environ.get("NOTIFIER_DATA_DIR", "var")))
+    logs.configure(settings.log_format)
+    runtime = wiring.build(settings)
+    runtime.check_instance()  # a bell may ring before the first tick
     worker = Worker(runtime)
     timetable = Timetable(worker.tick, runtime.settings.sweep_seconds)
     runtime.broker.add_middleware(_StartTimetable(worker, timetable))

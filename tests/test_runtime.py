@@ -2,7 +2,11 @@ from __future__ import annotations
 
 import stat
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -10,9 +14,11 @@ from typing import Any
 import dramatiq
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.middleware import Retries
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import Session, select
 
 from notifier import runtime as wiring
@@ -87,6 +93,25 @@ def test_a_key_that_is_given_wins_and_one_that_is_short_is_refused(
 # --- the database ----------------------------------------------------------------------------------------------------
 
 
+def test_mails_are_signed_where_a_domain_a_selector_and_a_key_are_given(tmp_path: Path) -> None:
+    key_file = tmp_path / "dkim.pem"
+    private = Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    key_file.write_bytes(private)
+    mail = {"dkim_domain": "hosting.example", "dkim_selector": "notices", "dkim_key_file": str(key_file)}
+
+    signing = wiring.build(settings.load(tmp_path / "data", {"mail": mail}))
+    silent = wiring.build(settings.load(tmp_path / "data"))
+
+    assert signing.desk.dkim is not None
+    assert signing.desk.dkim.sign(b"From: a@hosting.example\r\n\r\nx\r\n").startswith(b"DKIM-Signature: ")
+    assert silent.desk.dkim is None
+    for wrong in ({"dkim_selector": ""}, {"dkim_key_file": str(tmp_path / "none")}, {"dkim_domain": "hosting"}):
+        with pytest.raises(BadSettings, match="dkim"):
+            wiring.build(settings.load(tmp_path / "data", {"mail": mail | wrong}))
+    for runtime in (signing, silent):
+        runtime.close()
+
+
 def test_sqlite_keeps_what_was_committed_and_minds_foreign_keys(sqlite_url: str) -> None:
     engine = wiring.make_engine(sqlite_url)
 
@@ -96,7 +121,7 @@ def test_sqlite_keeps_what_was_committed_and_minds_foreign_keys(sqlite_url: str)
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         }
 
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10000}
+    assert pragmas == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 5000}
     engine.dispose()
 
 
@@ -271,3 +296,49 @@ def test_the_data_folder_is_closed_to_others(tmp_path: Path) -> None:
     wiring.build(settings.load(tmp_path / "data")).close()
 
     assert stat.S_IMODE((tmp_path / "data").stat().st_mode) == 0o700
+
+
+def test_whoever_wants_to_write_gets_a_turn_beside_one_who_writes_without_a_pause(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    """SQLite alone would let the busy one in again and again."""
+    with closing(make_runtime(sqlite_url, tmp_path)) as runtime:
+        stop, writes = threading.Event(), Counter[str]()
+
+        def write(who: str) -> None:
+            while not stop.is_set():
+                with runtime.transaction() as session:
+                    session.execute(sa.text("UPDATE provider SET legal_name = legal_name"))
+                    time.sleep(0.005)
+                    writes[who] += 1
+
+        threads = [threading.Thread(target=write, args=(who,)) for who in ("worker", "page", "another page")]
+        for thread in threads:
+            thread.start()
+        time.sleep(1)
+        stop.set()
+        for thread in threads:
+            thread.join(10)
+
+    assert min(writes.values()) > 0.8 * max(writes.values())
+    assert len(writes) == 3
+
+
+def test_a_writer_that_never_ends_keeps_the_others_no_longer_than_the_database_would(
+    sqlite_url: str, tmp_path: Path
+) -> None:
+    with closing(make_runtime(sqlite_url, tmp_path)) as runtime, ThreadPoolExecutor(1) as pool:
+
+        def write() -> float:
+            begun = time.monotonic()
+            with pytest.raises(OperationalError, match="locked"), runtime.transaction() as session:
+                session.execute(sa.text("UPDATE provider SET legal_name = legal_name"))
+            return time.monotonic() - begun
+
+        with runtime.transaction() as session:
+            session.execute(sa.text("UPDATE provider SET legal_name = legal_name"))
+            waited = pool.submit(write).result(30)
+        with runtime.transaction() as session:
+            session.execute(sa.text("UPDATE provider SET legal_name = legal_name"))
+
+    assert waited < 15

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from notifier import resources
-from notifier.settings import BadSettings, load
+from notifier.settings import BadSettings, RelaySettings, load
 
 
 @pytest.fixture(autouse=True)
@@ -96,6 +97,9 @@ def test_variables_of_the_tests_and_of_others_are_none_of_ours(tmp_path: Path, m
         ("[mail]\nport = 0\n", "mail.port: Input should be greater than 0"),
         ('[mail]\nbounce_address = "bounces"\n', "mail.bounce_address: String should match pattern"),
         ('[mail]\nbounce_address = "a b@hosting.example"\n', "mail.bounce_address: String should match pattern"),
+        ('[mail]\nbounce_address = "mails-that-come-back@hosting.example"\n', "room for 15 characters at most"),
+        ('[bounces]\nimap_password = "é"\n', "bounces.imap_password: Value error, a password may hold printable ASCII"),
+        ('[bounces]\nwebhook_secret = "short"\n', "bounces.webhook_secret: Value error, a token needs at least 24"),
         ("sweep_seconds = 31\n", "sweep_seconds: Input should be less than or equal to 30"),
         ('[mail]\nsecurity = "ssl"\n', "mail.security: Input should be 'none', 'starttls' or 'tls'"),
         ("[webhooks]\nretry_schedule = []\n", "webhooks.retry_schedule: List should have at least 1 item"),
@@ -125,3 +129,84 @@ def test_secrets_do_not_show_when_settings_are_printed(tmp_path: Path, monkeypat
 
     assert "horse" not in printed
     assert "sesame" not in printed
+
+
+# --- relays ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_defaults_of_a_relay_are_the_same_in_the_file_and_for_one_of_several(tmp_path: Path) -> None:
+    mail = load(tmp_path).mail
+
+    assert RelaySettings(**{name: getattr(mail, name) for name in RelaySettings.model_fields}) == RelaySettings()
+
+
+def test_a_preset_fills_what_is_not_said_of_the_only_relay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_own(tmp_path, '[mail]\npreset = "microsoft365"\nper_minute = 20\n')
+
+    mail = load(tmp_path).mail
+    monkeypatch.setenv("NOTIFIER_MAIL__PRESET", "ovh")
+    other = load(tmp_path).mail
+
+    assert (mail.host, mail.port, mail.sessions, mail.per_minute) == ("smtp.office365.com", 587, 3, 20)
+    assert (mail.per_day, mail.envelope, mail.oauth.scope[-9:]) == (10_000, "fixed", "/.default")
+    assert (other.host, other.security, other.per_minute) == ("ssl0.ovh.net", "tls", 20)
+
+
+def test_several_relays_are_named_in_the_file_or_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_own(
+        tmp_path,
+        '[[mail.relays]]\nname = "first"\npreset = "postfix"\nweight = 3\n'
+        '[[mail.relays]]\nname = "second"\nhost = "relay.hosting.example"\nper_minute = 10\n'
+        '[mail.domains."Client.example"]\nsessions = 2\n',
+    )
+
+    mail = load(tmp_path).mail
+    monkeypatch.setenv("NOTIFIER_MAIL__RELAYS", '[{"name": "only", "preset": "ovh"}]')
+    said = load(tmp_path).mail
+
+    assert [(relay.name, relay.security, relay.weight) for relay in mail.all_relays] == [
+        ("first", "none", 3),
+        ("second", "starttls", 1),
+    ]
+    assert mail.domains["client.example"].sessions == 2
+    assert [relay.host for relay in said.all_relays] == ["ssl0.ovh.net"]
+
+
+def test_a_secret_of_a_table_within_a_table_may_stand_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_own(
+        tmp_path,
+        '[mail]\nusername = "notices@hosting.example"\n'
+        '[mail.oauth]\ntoken_url = "https://login.example/token"\nclient_id = "us"\n',
+    )
+    monkeypatch.setenv("NOTIFIER_MAIL__OAUTH__CLIENT_SECRET", "a secret")
+
+    mail = load(tmp_path).mail
+
+    assert mail.oauth.client_secret.get_secret_value() == "a secret"
+    assert "a secret" not in repr(mail)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ('[[mail.relays]]\nname = "a"\n[[mail.relays]]\nname = "a"\n', "two relays are called a"),
+        ('[[mail.relays]]\nname = "A relay"\n', "mail.relays.0.name"),
+        ('[[mail.relays]]\nname = "a"\npreset = "gmail"\n', "mail.relays.0.preset"),
+        ('[mail.oauth]\ntoken_url = "https://login.example/token"\n', "oauth needs username"),
+        ('[mail.oauth]\ntoken_url = "http://login.example/token"\n', "mail.oauth.token_url"),
+        ('[mail]\nusername = "us"\nsecurity = "none"\n', 'needs security "starttls" or "tls"'),
+        ('[mail]\nidempotency_header = "X-Idempotency-Key"\n', "belong together"),
+        ('[mail]\nidempotency_header = "X-Idempotency-Key"\nidempotency_seconds = 60\n', "of no use"),
+        ('[mail]\nidempotency_header = "Subject"\nidempotency_seconds = 600\n', "mail.idempotency_header"),
+        ('[mail.domains."client.example"]\nper_minute = -1\n', "mail.domains.client.example.per_minute"),
+    ],
+)
+def test_a_relay_that_cannot_be_used_is_refused_with_what_to_do(tmp_path: Path, said: str, words: str) -> None:
+    write_own(tmp_path, said)
+
+    with pytest.raises(BadSettings, match=re.escape(words)):
+        load(tmp_path)

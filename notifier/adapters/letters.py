@@ -79,6 +79,7 @@ LETTERS: Mapping[str, Wanted] = MappingProxyType(
         "breach": _wanted("link", entities=("company", "note")),
         "reminder": _wanted("link", entities=("company", "last_day")),
         "closing": _wanted("link", entities=("company", "last_day", "standing")),
+        "bounced": _wanted("link", "company", "returned_from", "returned_at", "why", "then"),
         "sign_in": _wanted("link", "valid_until"),
         "subscription_confirm": _wanted("link", "valid_until"),
         "subscription_news": _wanted(UNSUBSCRIBE),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,14 +11,18 @@ from typing import Any
 from uuid import UUID
 
 import click
-import structlog
 from sqlmodel import Session
 
 from notifier import __version__, demo, embedded
 from notifier import runtime as wiring
-from notifier.adapters import cells
+from notifier.adapters import cells, logs
 from notifier.adapters.remarks import BadCell, remark
 from notifier.cli.announcements import announcements_group
+from notifier.cli.bench import bench_group
+from notifier.cli.bounces import bounces_group
+from notifier.cli.doctor import doctor_command
+from notifier.cli.evidence import relay_log_group
+from notifier.cli.operating import backup_command, hold_group, instance_group, restore_command, upgrade_command
 from notifier.cli.people import clients_group, users_group
 from notifier.cli.registry import registry_group
 from notifier.cli.shared import LANGUAGES, Group, Refused, data_dir_option, opened, operator, say, with_session
@@ -44,7 +47,7 @@ from notifier.worker import Worker
 @click.version_option(__version__, package_name="notifier")
 def main() -> None:
     """Tell clients of changes of subprocessors before they happen, keep their answers, and prove both."""
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(file=sys.stderr))
+    logs.configure("auto")
 
 
 @main.command("demo")
@@ -75,7 +78,9 @@ def up(data_dir: Path, host: str, port: int) -> None:
 
 def _serve(data_dir: Path, host: str, port: int, *, story: bool) -> None:
     overrides = demo.OVERRIDES if story else {}
-    runtime = wiring.build(load(data_dir, overrides))
+    settings = load(data_dir, overrides)
+    logs.configure(settings.log_format)
+    runtime = wiring.build(settings)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -334,5 +339,21 @@ def sweep(data_dir: Path) -> None:
         worker.close()
 
 
-for group in (registry_group, clients_group, users_group, announcements_group, watch_group):
-    main.add_command(group)
+OTHERS = (
+    announcements_group,
+    backup_command,
+    bench_group,
+    bounces_group,
+    clients_group,
+    doctor_command,
+    hold_group,
+    instance_group,
+    registry_group,
+    relay_log_group,
+    restore_command,
+    upgrade_command,
+    users_group,
+    watch_group,
+)
+for one in OTHERS:
+    main.add_command(one)

@@ -17,6 +17,8 @@ from sqlalchemy.exc import OperationalError
 
 from notifier import demo
 from notifier import runtime as wiring
+from notifier.adapters import logs
+from notifier.adapters.backups import BadBackup
 from notifier.adapters.exports import BadExport
 from notifier.adapters.histories import BadHistory
 from notifier.adapters.remarks import BadList
@@ -30,6 +32,7 @@ from notifier.services import (
     clients,
     corrections,
     going_live,
+    holds,
     letter_notes,
     notices,
     overrides,
@@ -46,6 +49,7 @@ from notifier.services.previews import Concern
 from notifier.settings import BadSettings, load
 
 REFUSALS = (
+    BadBackup,
     BadExport,
     BadHistory,
     BadList,
@@ -78,6 +82,8 @@ REFUSALS = (
     going_live.NotPerClient,
     going_live.NothingBreached,
     going_live.UntoldClients,
+    holds.NotHeld,
+    holds.NotStarted,
     kinds.BadFacts,
     overrides.NoSuchOverride,
     overrides.NotOverridable,
@@ -136,7 +142,9 @@ class Group(click.Group):
 @contextmanager
 def opened(data_dir: Path, **overrides: Any) -> Iterator[Runtime]:  # noqa: ANN401 - click's own signatures
     """The working parts, on an up-to-date database."""
-    runtime = wiring.build(load(data_dir, overrides))
+    settings = load(data_dir, overrides)
+    logs.configure(settings.log_format)
+    runtime = wiring.build(settings)
     try:
         if not wiring.is_current(runtime.engine):
             wiring.migrate(runtime.engine)

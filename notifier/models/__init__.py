@@ -9,14 +9,17 @@ from notifier.models.announcement import (
     OverrideKind,
 )
 from notifier.models.answer import Answer, AnswerKind
+from notifier.models.bounce import BounceDoor, BounceMail, BounceMatch
 from notifier.models.client import Client, Contact, Terms
 from notifier.models.delivery import Attempt, Delivery, DeliveryNotice, Fetch, Link, MouldRow
 from notifier.models.event import Event, EventKind
+from notifier.models.instance import HoldKind, Instance
 from notifier.models.item import Item, ItemKind
 from notifier.models.notice import Notice, Sealed
 from notifier.models.paper import PaperLetter, PaperState, PrintBatch
 from notifier.models.provider import Provider
 from notifier.models.registry import DraftEntry, Entry, Version
+from notifier.models.relay import DomainState, RelayState
 from notifier.models.reminder import Audience, Reminder
 from notifier.models.subscriber import Subscriber, SubscriberNews, SubscriberState
 from notifier.models.user import Role, SignInLink, User
@@ -31,10 +34,14 @@ __all__ = [
     "AnswerKind",
     "Attempt",
     "Audience",
+    "BounceDoor",
+    "BounceMail",
+    "BounceMatch",
     "Client",
     "Contact",
     "Delivery",
     "DeliveryNotice",
+    "DomainState",
     "DraftEntry",
     "Edition",
     "Endpoint",
@@ -42,6 +49,8 @@ __all__ = [
     "Event",
     "EventKind",
     "Fetch",
+    "HoldKind",
+    "Instance",
     "Item",
     "ItemKind",
     "Link",
@@ -53,6 +62,7 @@ __all__ = [
     "PaperState",
     "PrintBatch",
     "Provider",
+    "RelayState",
     "Reminder",
     "Role",
     "Sealed",

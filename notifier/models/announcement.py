@@ -57,6 +57,9 @@ class Announcement(SQLModel, table=True):
     breach_reason: str = ""  # written when it went live against a closed gate
     withdrawn_at: datetime | None = None
     withdrawn_by: str = ""
+    paused_at: datetime | None = None  # its mails wait
+    paused_by: str = ""
+    sending_cancelled_at: datetime | None = None  # a mail that was written by then, and has not left, is dropped
 
     def saying(self, changes: list[dict[str, Any]]) -> Announcement:
         """Return what it says to a client whom these changes concern: a copy for reading, which is never kept."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from datetime import datetime
 from enum import Enum as PythonEnum
 from typing import Any
 from uuid import UUID
@@ -26,6 +27,11 @@ def uuid7() -> UUID:
     value = (time.time_ns() // 1_000_000) << 80 | int.from_bytes(os.urandom(10))
     value = value & ~(0xF << 76) | 0x7 << 76
     return UUID(int=value & ~(0x3 << 62) | 0x2 << 62)
+
+
+def first_uuid7(at: datetime) -> UUID:
+    """Return the least id that `uuid7` can have given at an instant: rows since then are a range of their key."""
+    return UUID(int=int(at.timestamp() * 1000) << 80)
 
 
 def text_enum(enum: type[PythonEnum], *, checked: bool = True) -> Any:  # noqa: ANN401 - what sa_type takes

@@ -35,7 +35,7 @@ class Delivery(SQLModel, table=True):
     __tablename__ = "delivery"
     __table_args__ = (
         sa.UniqueConstraint("about_id", "address", "purpose", "language"),
-        sa.Index("ix_delivery_due", "state", "lane", "due_at"),
+        sa.Index("ix_delivery_due", "state", "lane", "due_at", "domain"),
         sa.Index("ix_delivery_lease", "state", "lease_until"),
     )
 
@@ -60,6 +60,10 @@ class Delivery(SQLModel, table=True):
     created_at: datetime
     accepted_at: datetime | None = None
     last_reply: str = ""
+    domain: str = ""  # of the address, in small letters
+    relay: str = ""  # the name of the one that it was last offered to
+    deferrals: int = 0  # attempts that were put off for the mail's own sake, not for the relay's
+    same_until: datetime | None = None  # it may have arrived: it goes again through that relay alone, until then
 
 
 class DeliveryNotice(SQLModel, table=True):

@@ -28,6 +28,12 @@ class ItemKind(StrEnum):
     PROHIBITION_ENDED = "prohibition_ended"
     SUGGESTION = "suggestion"
     SOURCE_FAILING = "source_failing"
+    SENDING_ON_HOLD = "sending_on_hold"
+    DOUBTED_MAILS = "doubted_mails"  # of one announcement: each may have left before a copy was made
+    RETURNED_MAIL = "returned_mail"  # came back and must be read by a person
+    AUTO_REPLY = "auto_reply"
+    COMPLAINT = "complaint"
+    RELAY_FAILING = "relay_failing"  # it refuses our sign-in, say: no time mends that
 
 
 class Item(SQLModel, table=True):

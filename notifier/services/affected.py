@@ -7,16 +7,20 @@ contract says of the changes that concern it, the strictest holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from sqlmodel import Session
+import sqlalchemy as sa
+from sqlmodel import Session, col
 
-from notifier.models import Announcement, Client, Contact
-from notifier.rules.entries import Entry
+from notifier.models import Announcement, Client, Contact, Terms
+from notifier.models.client import terms_key
+from notifier.rules.entries import SCOPE, Entry
 from notifier.rules.kinds import OF_THE_REGISTRY, AnnouncementKind
 from notifier.rules.periods import first_day_from, local_day, zone
 from notifier.rules.registry_diff import LISTED, LISTING, TOLD, Change, ChangeKind, Need, from_json, needs
@@ -27,6 +31,7 @@ from notifier.services.clients import Owed
 from notifier.services.desk import Desk
 
 ONE_DAY = timedelta(days=1)
+TOGETHER = 2000  # clients read at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +283,80 @@ class Counter:
         if not (rule.runs and rule.waits):
             return local_day(self._now, self._tz)
         return max(first_day_from(reckoning.opens_at, self._tz), reckoning.last_day_of_waiting + ONE_DAY)
+
+
+class Reached(NamedTuple):
+    """One client that a subject touches, in the columns that a notice is raised from."""
+
+    client_id: UUID
+    key: str
+    company: str
+    terms_id: UUID
+    told: Told
+    is_reachable: bool  # as Affected.is_reachable
+
+
+class Reach:
+    """Every client under contract today whom a subject concerns, for as many as there are: the database counts them by
+    their terms and scopes, what these say is counted once, and the clients are read by sets.
+    """
+
+    def __init__(self, session: Session, desk: Desk, subject: Subject, *, now: datetime) -> None:
+        tz = zone(provider.get(session).timezone)
+        self._counter = Counter(desk, subject, tz, now)
+        self._by = _alike(subject)
+        self._held = _held(local_day(now, tz))
+        self._told: dict[tuple[Any, ...], Told | None] = {}
+        self.clients = 0
+        counted = sa.select(sa.func.count(), *self._by).select_from(self._held).group_by(*self._by)
+        for number, *alike in session.execute(counted):
+            told = self._told[tuple(alike)] = self._of(*alike)
+            self.clients += number if told else 0
+
+    @property
+    def told(self) -> dict[str, Told]:
+        """What clients are told, by the name of the terms and of the changes that concern them."""
+        return {told.key: told for told in self._told.values() if told}
+
+    def each(self, session: Session) -> Iterator[Reached]:
+        """Read the clients by key, a few thousand at a time."""
+        every = list(dict.fromkeys(told.rule.roles for told in self._told.values() if told))
+        has_street = sa.and_(col(Client.address) != "", col(Client.town) != "")
+        named = (Client.id, Client.key, Client.company, Terms.id)
+        columns = (*map(col, named), has_street, *map(_somebody, every), *self._by)
+        by_mail = {roles: len(named) + 1 + place for place, roles in enumerate(every)}
+        first = len(named) + 1 + len(every)
+        query = sa.select(*columns).select_from(self._held).order_by(col(Client.key))
+        for row in session.execute(query, execution_options={"yield_per": TOGETHER}):
+            if told := self._told.get(tuple(row[first:])):
+                place = by_mail[told.rule.roles] if told.channel is Channel.MAIL else len(named)
+                yield Reached(row[0], row[1], row[2], row[3], told, bool(row[place]))
+
+    def _of(self, pack: str, overrides: str, by_mail: bool, *scope: str) -> Told | None:  # noqa: FBT001 - a row's columns
+        stated = [tuple(json.loads(one)) for one in scope]
+        seen_here = self._counter.seen(Scope(**dict(zip(SCOPE, stated, strict=False))))
+        own = json.loads(overrides)
+        return self._counter.told(terms_key(pack, own), pack, own, seen_here, by_mail=by_mail) if seen_here else None
+
+
+def _alike(subject: Subject) -> tuple[Any, ...]:
+    """Return the columns that say, together, what a client is told: of the scope only where it makes a difference."""
+    scope = SCOPE if is_limited(subject.changes) else ()
+    written = [sa.cast(col(one), sa.Text) for one in (Terms.overrides, *(getattr(Client, name) for name in scope))]
+    return (col(Terms.pack), written[0], col(Client.email_accepted), *written[1:])
+
+
+def _held(on: date) -> sa.FromClause:
+    """Return clients with the terms that they are under on a day."""
+    signed = clients.under_contract(on)
+    dated = sa.and_(col(Terms.client_id) == signed.c.client_id, col(Terms.signed_on) == signed.c.signed_on)
+    return signed.join(Client, col(Client.id) == signed.c.client_id).join(Terms, dated)
+
+
+def _somebody(roles: Sequence[str]) -> sa.ColumnElement[bool]:
+    """Say whether a client has a contact in one of these roles."""
+    of_client = sa.and_(col(Contact.client_id) == Client.id, col(Contact.left_at).is_(None))
+    return sa.select(col(Contact.id)).where(of_client, col(Contact.role).in_(roles)).correlate(Client).exists()
 
 
 def affected(session: Session, desk: Desk, subject: Subject, *, now: datetime) -> tuple[Affected, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime
 from uuid import UUID
 
@@ -27,7 +27,7 @@ from notifier.rules.kinds import KINDS, LANGUAGES, OF_THE_REGISTRY, checked
 from notifier.rules.periods import local_day, start_of_day, zone
 from notifier.rules.registry_diff import Change
 from notifier.services import events, items, letters, notices, overrides, provider, registry, telling, timeline
-from notifier.services.affected import Affected, Subject, affected
+from notifier.services.affected import Affected, Reach, Subject, Told, affected
 from notifier.services.desk import Desk
 
 
@@ -412,19 +412,35 @@ def refuse_past(effective_on: date, today: date) -> None:
 
 
 def refuse_unlawful_day(
-    session: Session, announcement: Announcement, touched: Sequence[Affected], *, now: datetime
+    session: Session,
+    announcement: Announcement,
+    told: Collection[Told],
+    touched: Callable[[], Sequence[Affected]],
+    *,
+    now: datetime,
 ) -> None:
-    """Raise SentTooLate or EffectiveTooEarly where the day leaves a client less than its contract gives it."""
+    """Raise SentTooLate or EffectiveTooEarly where the day leaves a client less than its contract gives it.
+
+    `told`: what every client is told; `touched` names the clients, and is asked for them only to refuse.
+    """
     on = announcement.effective_on
-    late = [one for one in touched if one.rule.counts_back and one.rule.latest_sending_at(on) < now]
+    late = [one for one in told if _is_late(one, on, now)]
     if late and not _may_be_late(session, announcement):
         latest = min(one.rule.latest_sending_at(on) for one in late)
-        raise SentTooLate(late, latest, max(one.earliest_effective_on for one in touched))
-    if announcement.kind is AnnouncementKind.EMERGENCY:
-        return  # a client who does not agree to the day keeps its whole period: the gate sees to that
-    early = [one for one in touched if not one.rule.counts_back and on < one.earliest_effective_on]
-    if early and not KINDS[announcement.kind].at_once:
-        raise EffectiveTooEarly(early, max(one.earliest_effective_on for one in early))
+        named = [one for one in touched() if _is_late(one.told, on, now)]
+        raise SentTooLate(named, latest, max(one.earliest_effective_on for one in told))
+    if announcement.kind is AnnouncementKind.EMERGENCY or KINDS[announcement.kind].at_once:
+        return  # of an emergency, who does not agree to the day keeps its whole period: the gate sees to that
+    if early := [one.earliest_effective_on for one in told if _is_early(one, on)]:
+        raise EffectiveTooEarly([one for one in touched() if _is_early(one.told, on)], max(early))
+
+
+def _is_late(told: Told, on: date, now: datetime) -> bool:
+    return told.rule.counts_back and told.rule.latest_sending_at(on) < now
+
+
+def _is_early(told: Told, on: date) -> bool:
+    return not told.rule.counts_back and on < told.earliest_effective_on
 
 
 def _may_be_late(session: Session, announcement: Announcement) -> bool:
@@ -464,8 +480,10 @@ def _publish(
     now: datetime,
     **told: object,
 ) -> None:
-    touched = affected(session, desk, Subject.of(announcement), now=now)
-    refuse_unlawful_day(session, announcement, touched, now=now)
+    subject = Subject.of(announcement)
+    reach = Reach(session, desk, subject, now=now)
+    every = reach.told.values()
+    refuse_unlawful_day(session, announcement, every, lambda: affected(session, desk, subject, now=now), now=now)
     session.add(announcement)
     session.flush()
     keep_edition(session, announcement, in_substance=True, by=by, now=now)
@@ -473,7 +491,7 @@ def _publish(
         "reference": announcement.reference,
         "announcement_kind": announcement.kind.value,
         "effective_on": announcement.effective_on.isoformat(),
-        "clients": len(touched),
+        "clients": reach.clients,
         **told,
     }
     events.record(
@@ -485,8 +503,8 @@ def _publish(
         now=now,
         **data,
     )
-    telling.tell(session, desk, announcement, touched, by=by, now=now)
-    if KINDS[announcement.kind].at_once and not any(one.rule.waits for one in touched):
+    telling.tell(session, desk, announcement, reach, by=by, now=now)
+    if KINDS[announcement.kind].at_once and not any(one.rule.waits for one in every):
         _note_live(session, announcement, by=by, now=now)
 
 

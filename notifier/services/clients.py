@@ -9,6 +9,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from notifier.adapters.lists import ClientRow, ContactRow
@@ -234,6 +235,18 @@ def owed(session: Session, on: date) -> list[Owed]:
     return [
         Owed(client, in_force[client.id], tuple(contacts[client.id])) for client in clients if client.id in in_force
     ]
+
+
+def under_contract(on: date) -> sa.Subquery:
+    """Return the day on which each client signed the terms it is under on a day: the latest of those that were never
+    taken back.
+    """
+    return (
+        select(Terms.client_id, sa.func.max(Terms.signed_on).label("signed_on"))
+        .where(col(Terms.signed_on) <= on, col(Terms.replaced_at).is_(None))
+        .group_by(col(Terms.client_id))
+        .subquery()
+    )
 
 
 def by_key(session: Session, key: str) -> Client:

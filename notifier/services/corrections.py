@@ -131,7 +131,8 @@ def correct(  # noqa: PLR0913 - what may be corrected
     if _says_the_same(announcement, before):
         raise NothingCorrected
     touched = affected(session, desk, Subject.of(announcement), now=now)
-    announcements.refuse_unlawful_day(session, announcement, touched, now=now)
+    every = [one.told for one in touched]
+    announcements.refuse_unlawful_day(session, announcement, every, lambda: touched, now=now)
     announcement.edition += 1
     session.add(announcement)
     announcements.keep_edition(session, announcement, in_substance=True, why=why.strip(), by=by, now=now)

@@ -4,17 +4,39 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import date, timedelta
 from pathlib import Path
+from typing import TypeVar
+from uuid import UUID
 
 from cryptography.fernet import Fernet, MultiFernet
 
+from notifier.adapters.dkim import DkimSigner
 from notifier.adapters.http import GuardedClient
 from notifier.adapters.letters import LetterPress
+from notifier.rules.limits import DomainPlan, RelayPlan
 from notifier.rules.links import Keyring
+from notifier.rules.moulds import Mould
+from notifier.rules.pace import Limits
 from notifier.rules.reminders import Schedule
-from notifier.rules.terms import Pack
+from notifier.rules.terms import Pack, Reckoning, Rule
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+KEPT = 2000  # of each kind; more than any announcement has, and a few megabytes
+
+
+class Memory(dict[Key, Value]):
+    """What was worked out from what never changes, for the life of a process; it forgets all of it when it is full."""
+
+    def keep(self, key: Key, value: Value) -> Value:
+        if len(self) >= KEPT:
+            self.clear()
+        self[key] = value
+        return value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +55,15 @@ class Desk:
     account_manager_reminders: Schedule
     watched_files: Path | None  # the folder below which lists of subprocessors are watched, if any
     bounce_address: str  # empty: the envelope sender is the sender's own address
+    relays: tuple[RelayPlan, ...] = ()
+    mail_domains: Mapping[str, DomainPlan] = field(default_factory=dict)
+    mail_rests: tuple[timedelta, ...] = (timedelta(seconds=10),)  # of a relay or a domain that takes nothing, in turn
+    takes_in_replies: bool = False  # what comes back to the sender's own mailbox
+    mail_limits: Limits = field(default_factory=Limits)  # of all relays together
+    dkim: DkimSigner | None = None  # where no relay signs
+    moulds: Memory[str, Mould] = field(default_factory=Memory)  # by digest
+    rules: Memory[UUID, Rule] = field(default_factory=Memory)  # by what was sealed
+    reckonings: Memory[tuple[UUID, date], Reckoning] = field(default_factory=Memory)  # by that, and a day of receipt
 
     @property
     def vault(self) -> MultiFernet:

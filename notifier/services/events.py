@@ -14,7 +14,9 @@ from uuid import UUID
 from sqlmodel import Session, col, or_, select
 
 from notifier.models import Endpoint, Event, EventKind, WebhookDelivery
+from notifier.models.base import uuid7
 from notifier.services import doorbell
+from notifier.services.rows import insert_set
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,21 +40,39 @@ def record(
     **data: Any,  # noqa: ANN401 - JSON values
 ) -> Event:
     """Record that something happened."""
-    return record_all(
-        session, [Happened(kind=kind, about=about, announcement=announcement, data=data)], by=by, now=now
-    )[0]
+    event = Event(kind=kind, about_id=about, announcement_id=announcement, by=by, at=now, data=data)
+    session.add(event)
+    session.flush()
+    if endpoints := _listening(session):
+        _owe_webhooks(session, endpoints, [event], now)
+    return event
 
 
-def record_all(session: Session, happened: Sequence[Happened], *, by: str, now: datetime) -> list[Event]:
-    """Record several events at once, in their order."""
-    events = [
-        Event(kind=one.kind, about_id=one.about, announcement_id=one.announcement, by=by, at=now, data=one.data)
+def record_all(session: Session, happened: Sequence[Happened], *, by: str, now: datetime) -> None:
+    """Record several events at once, in their order, by one statement for thousands of them."""
+    session.flush()  # what they are about is written before them
+    if not happened:
+        return
+    rows = [
+        {
+            "kind": one.kind,
+            "about_id": one.about.hex,
+            "announcement_id": one.announcement and one.announcement.hex,
+            "data": one.data,
+        }
         for one in happened
     ]
-    session.add_all(events)
-    session.flush()
-    _owe_webhooks(session, events, now)
-    return events
+    same: dict[str, Any] = {"by": by, "at": now}
+    endpoints = _listening(session)
+    if not any(_wants(endpoint, one.kind, one.about) for endpoint in endpoints for one in happened):
+        insert_set(session, Event, rows, same)
+        return
+    numbers = insert_set(session, Event, rows, same, returning="id")
+    recorded = [
+        Event(id=number, kind=one.kind, about_id=one.about, announcement_id=one.announcement, data=one.data, **same)
+        for number, one in zip(numbers, happened, strict=True)
+    ]
+    _owe_webhooks(session, endpoints, recorded, now)
 
 
 def history(session: Session, *, about: UUID | None = None, after: int = 0, limit: int = 200) -> list[Event]:
@@ -82,23 +102,23 @@ def body(event: Event) -> str:
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
-def _owe_webhooks(session: Session, events: Sequence[Event], now: datetime) -> None:
-    endpoints = session.exec(select(Endpoint).where(col(Endpoint.enabled))).all()
+def _listening(session: Session) -> Sequence[Endpoint]:
+    return session.exec(select(Endpoint).where(col(Endpoint.enabled))).all()
+
+
+def _owe_webhooks(session: Session, endpoints: Sequence[Endpoint], events: Sequence[Event], now: datetime) -> None:
     owed = [
-        WebhookDelivery(endpoint_id=endpoint.id, event_id=event.id, body=body(event), due_at=now)
+        {"id": uuid7(), "endpoint_id": endpoint.id, "event_id": event.id, "body": body(event)}
         for event in events
         for endpoint in endpoints
-        if event.id is not None and _wants(endpoint, event)
+        if _wants(endpoint, event.kind, event.about_id)
     ]
-    session.add_all(owed)
     if owed:
+        insert_set(session, WebhookDelivery, owed, {"due_at": now})
         doorbell.ring(session, doorbell.Bell.WEBHOOKS)
 
 
-def _wants(endpoint: Endpoint, event: Event) -> bool:
+def _wants(endpoint: Endpoint, kind: EventKind, about: UUID) -> bool:
     """An endpoint is not told of its own failures: it would owe itself one more for each."""
-    of_its_own = event.about_id == endpoint.id and event.kind in {
-        EventKind.WEBHOOK_EXHAUSTED,
-        EventKind.ENDPOINT_DISABLED,
-    }
-    return not of_its_own and (not endpoint.kinds or event.kind.value in endpoint.kinds)
+    of_its_own = about == endpoint.id and kind in {EventKind.WEBHOOK_EXHAUSTED, EventKind.ENDPOINT_DISABLED}
+    return not of_its_own and (not endpoint.kinds or kind.value in endpoint.kinds)

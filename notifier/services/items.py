@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -9,12 +10,20 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from notifier.models import EventKind, Item, ItemKind
+from notifier.models.base import uuid7
 from notifier.services import events
-from notifier.services.rows import insert_new
+from notifier.services.rows import insert_new, insert_set
 
 # Objections, terminations, clients and doubted answers are closed by what settles them.
 NOTED = frozenset(
-    {ItemKind.ENDPOINT_FAILING, ItemKind.REFUSED_DELIVERY, ItemKind.UNKNOWN_DELIVERY, ItemKind.TELL_BY_LETTER}
+    {
+        ItemKind.DOUBTED_MAILS,
+        ItemKind.ENDPOINT_FAILING,
+        ItemKind.REFUSED_DELIVERY,
+        ItemKind.RELAY_FAILING,
+        ItemKind.UNKNOWN_DELIVERY,
+        ItemKind.TELL_BY_LETTER,
+    }
 )
 
 
@@ -23,6 +32,15 @@ def open_item(session: Session, kind: ItemKind, *, about: UUID, announcement: UU
     insert_new(session, Item(kind=kind, about_id=about, announcement_id=announcement, opened_at=now))
     query = select(Item).where(Item.kind == kind, Item.about_id == about, col(Item.open).is_(True))
     return session.exec(query).one()
+
+
+def open_all(
+    session: Session, kind: ItemKind, *, about: Iterable[UUID], announcement: UUID | None, now: datetime
+) -> None:
+    """Open an item about each of these things, unless one is open already."""
+    rows = [{"id": uuid7(), "about_id": one} for one in about]
+    same = {"kind": kind, "announcement_id": announcement, "open": True, "opened_at": now}
+    insert_set(session, Item, rows, same, unless_there=True)
 
 
 def close_items(session: Session, *kinds: ItemKind, about: UUID, by: str, now: datetime, note: str = "") -> None:

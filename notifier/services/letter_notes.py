@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
 
 from notifier.adapters.dates import end_of_day, plain_date
 from notifier.models import Announcement, Client, Notice
@@ -11,7 +13,7 @@ from notifier.rules.entries import SCOPE
 from notifier.rules.kinds import KINDS, AnnouncementKind
 from notifier.rules.periods import Counting, Period
 from notifier.rules.registry_diff import from_json
-from notifier.rules.scope import Reason, is_limited, reason_of
+from notifier.rules.scope import Reason, Scope, is_limited, reason_of
 from notifier.rules.terms import Channel, Rule
 from notifier.rules.wording import NBSP, period_in_words
 
@@ -89,6 +91,36 @@ WHY_YOU = {
 LAST_DAY = {"en": "until {day}", "fr": "jusqu’au {day}"}
 
 
+class Reader(NamedTuple):
+    """Of a contact, what a mail needs that is one of thousands."""
+
+    id: UUID
+    name: str
+    email: str
+    language: str
+
+
+class Company(NamedTuple):
+    """Of a client, the same."""
+
+    company: str
+    reseller: bool
+    scope: Scope
+
+
+class Clock(NamedTuple):
+    """Of a notice, the same."""
+
+    id: UUID
+    sealed_id: UUID
+    object_by: date
+    object_until: datetime
+    holds_until: datetime
+    channel: Channel
+    edition: int
+    live_at: datetime | None = None
+
+
 def has_last_day(announcement: Announcement, rule: Rule) -> bool:
     """Say whether a client under this rule is given a last day: for a clock of its own, or for its consent."""
     asked = rule.may_object or rule.may_terminate or rule.asks_confirmation
@@ -122,7 +154,7 @@ def said(rule: Rule, language: str) -> dict[str, Any]:
     }
 
 
-def note_of_clock(announcement: Announcement, notice: Notice, rule: Rule, language: str) -> str:
+def note_of_clock(announcement: Announcement, notice: Notice | Clock, rule: Rule, language: str) -> str:
     """Return what stands beside a last day: where it comes from, and from when the change may start if that is another
     day's business.
     """
@@ -144,7 +176,7 @@ def note_without_last_day(rule: Rule, language: str) -> str:
     return asked[language].format(clause=rule.clause)
 
 
-def note_of_letter(notice: Notice, rule: Rule, language: str) -> str:
+def note_of_letter(notice: Notice | Clock, rule: Rule, language: str) -> str:
     letter = BY_LETTER[language][_channel_of_letter(notice)]
     if not rule.runs or rule.period is None:
         return LETTER_ALONE[language].format(letter=letter, clause=rule.clause)
@@ -152,7 +184,7 @@ def note_of_letter(notice: Notice, rule: Rule, language: str) -> str:
     return LETTER_NOTE[language].format(letter=letter, period=period, clause=rule.clause)
 
 
-def _channel_of_letter(notice: Notice) -> Channel:
+def _channel_of_letter(notice: Notice | Clock) -> Channel:
     return Channel.PAPER if notice.channel is Channel.MAIL else notice.channel
 
 
@@ -170,7 +202,7 @@ def note_of_breach(announcement: Announcement, notice: Notice, rule: Rule, langu
 # --- why it concerns this client -------------------------------------------------------------------------------------
 
 
-def why(announcement: Announcement, client: Client, language: str) -> str:
+def why(announcement: Announcement, client: Client | Company, language: str) -> str:
     """Return why what is announced concerns a client, as it is said to the client: "used by your service Hosting"; ""
     where it concerns everybody alike.
     """

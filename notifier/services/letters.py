@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urljoin
 from uuid import UUID
 
@@ -37,6 +37,7 @@ from notifier.models import (
 )
 from notifier.models.base import uuid7
 from notifier.rules.delivery_states import DeliveryState, DeliveryStep, next_delivery_state
+from notifier.rules.limits import domain_of
 from notifier.rules.links import digest
 from notifier.rules.moulds import Mould
 from notifier.rules.periods import local_day, zone
@@ -46,7 +47,8 @@ from notifier.rules.terms import Rule
 from notifier.services import entry_words, events, forwarding, letter_notes, letter_words, overrides, provider
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
-from notifier.services.rows import insert_new
+from notifier.services.letter_notes import Clock, Company, Reader
+from notifier.services.rows import insert_new, insert_set, these
 
 LABELS = entry_words.LABELS  # pages say things in the words of the letters
 describe = entry_words.describe
@@ -60,12 +62,13 @@ LATER = "later_last_day"
 POSTPONED = "postponed"
 WITHDRAWN = "withdrawn"
 BREACH = "breach"
+BOUNCED = "bounced"  # to the account manager
 SIGN_IN = "sign_in"
 CONFIRM = "subscription_confirm"
 NEWS = "subscription_news"
 URGENT, BULK, NEWS_LANE = 0, 1, 2
 # What stays true when an announcement is corrected or withdrawn.
-OUTLASTING = frozenset({RECEIPT, OBJECTION, WITHDRAWN, BREACH})
+OUTLASTING = frozenset({RECEIPT, OBJECTION, WITHDRAWN, BREACH, BOUNCED})
 TO_SUBSCRIBERS = frozenset({CONFIRM, NEWS})  # nothing is owed by them, so nobody is asked about one that did not arrive
 NEVER_READ = (DeliveryState.REFUSED, DeliveryState.DROPPED)
 
@@ -85,19 +88,28 @@ NO_REASONS = {"en": "No reasons were given.", "fr": "Aucun motif n’a été ind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Recipient:
-    """One contact who is told for one client.
+class Addressee:
+    """One contact who is told for one client, in the columns that a mail needs.
 
     `courtesy`: the notice itself comes by registered letter, and this mail starts no clock.  `replaces`: what it was
     told before, which this takes the place of.
     """
 
-    contact: Contact
-    client: Client
-    notice: Notice
+    contact: Contact | Reader
+    client: Client | Company
+    notice: Notice | Clock
     rule: Rule
     courtesy: bool = False
     replaces: Edition | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipient(Addressee):
+    """The same with every column."""
+
+    contact: Contact
+    client: Client
+    notice: Notice
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +132,28 @@ class Sayings:
             for sealed_id, key, changes in session.exec(kept)
             if changes is not None
         }
+        self._said: dict[tuple[UUID, ...], Announcement] = {}
 
-    def mark(self, notice: Notice) -> str:
+    def mark(self, notice: Notice | Clock) -> str:
         """Return what names what is said to a client among what is said to others; "" where that is all."""
         return self._apart[notice.sealed_id][0] if notice.sealed_id in self._apart else ""
 
-    def to(self, notices: Iterable[Notice]) -> Announcement:
+    def to(self, notices: Iterable[Notice | Clock]) -> Announcement:
         """Return the announcement as it is told to these together."""
-        told = list(notices)
-        if not self._apart or any(notice.sealed_id not in self._apart for notice in told):
+        if not self._apart:
+            return self._announcement
+        sealed = tuple(dict.fromkeys(notice.sealed_id for notice in notices))
+        if sealed not in self._said:
+            self._said[sealed] = self._saying(sealed)
+        return self._said[sealed]
+
+    def _saying(self, sealed: Sequence[UUID]) -> Announcement:
+        if not sealed or any(one not in self._apart for one in sealed):
             return self._announcement
         changes: list[dict[str, Any]] = []
-        for notice in told:
-            changes += [one for one in self._apart[notice.sealed_id][1] if one not in changes]
-        return self._announcement.saying(changes) if told else self._announcement
+        for one in sealed:
+            changes += [change for change in self._apart[one][1] if change not in changes]
+        return self._announcement.saying(changes)
 
 
 def as_seen(edition: Edition, scopes: Iterable[Scope]) -> Edition:
@@ -146,23 +166,44 @@ def as_seen(edition: Edition, scopes: Iterable[Scope]) -> Edition:
 
 
 class Filler:
-    """Fills deliveries' moulds; each mould is read once for a round."""
+    """Fills deliveries' moulds; a mould is read once in the life of a process, since its name is its content's."""
 
     def __init__(self, session: Session, desk: Desk) -> None:
         self._session = session
         self._desk = desk
-        self._moulds: dict[str, Mould] = {}
 
-    def content(self, delivery: Delivery) -> bytes:
+    def fetch(self, digests: Iterable[str]) -> None:
+        """Read the moulds that are not known yet, all at once."""
+        known = self._desk.moulds
+        if missing := set(digests) - known.keys():
+            query = sa.select(col(MouldRow.digest), col(MouldRow.content)).where(col(MouldRow.digest).in_(missing))
+            for digested, content in self._session.execute(query):
+                known.keep(digested, Mould.from_json(content))
+
+    def content(self, delivery: Fillable) -> bytes:
         """Return the exact bytes of a delivery's mail; UnknownKey where its link was made under a key that is gone."""
-        mould = self._moulds.get(delivery.mould_digest)
-        if mould is None:
-            row = self._session.exec(select(MouldRow).where(MouldRow.digest == delivery.mould_digest)).one()
-            mould = self._moulds.setdefault(delivery.mould_digest, Mould.from_json(row.content))
-        return mould.fill(_facts(delivery, self._desk))
+        self.fetch([delivery.mould_digest])
+        return self._desk.moulds[delivery.mould_digest].fill(_facts(delivery, self._desk))
 
 
-def _facts(delivery: Delivery, desk: Desk) -> dict[str, Any]:
+class Fillable(Protocol):
+    """What a mail is filled from: a delivery, or the columns of one."""
+
+    @property
+    def id(self) -> UUID: ...
+    @property
+    def about_id(self) -> UUID: ...
+    @property
+    def letter(self) -> str: ...
+    @property
+    def key_id(self) -> str: ...
+    @property
+    def mould_digest(self) -> str: ...
+    @property
+    def facts(self) -> dict[str, Any]: ...
+
+
+def _facts(delivery: Fillable, desk: Desk) -> dict[str, Any]:
     """A link's token is a secret, so it is made anew rather than kept among the facts."""
     facts = dict(delivery.facts)
     opens, base_url = facts.pop("opens", ""), facts.pop("base_url", "")
@@ -182,35 +223,40 @@ def post_notices(
     session: Session,
     desk: Desk,
     announcement: Announcement,
-    recipients: Sequence[Recipient],
+    recipients: Iterable[Sequence[Addressee]],
     *,
     purpose: str = NOTICE,
     now: datetime,
 ) -> None:
     """Put one mail per address, language and set of changes in the outbox, naming each client that this address is told
-    for.
+    for.  The recipients come in sets, and those at one address in the same.
     """
     profile = provider.require_complete(session)
     press = _NoticePress(session, desk, profile, announcement, now)
-    together: defaultdict[tuple[str, str], defaultdict[object, list[Recipient]]]
+    for some in recipients:
+        outgoing = _Outgoing(desk, profile, NOTICE, about=announcement, lane=BULK, now=now)
+        for language, n, group in _apart(press, some):
+            outgoing.add(
+                group[0].contact.email,
+                language,
+                press.mould(group, language),
+                {"to_name": group[0].contact.name, **press.rows(group, language)},
+                purpose=f"{purpose}.{n}" if n > 1 else purpose,
+                told=group,
+            )
+        outgoing.insert(session)
+
+
+def _apart(press: _NoticePress, recipients: Iterable[Addressee]) -> Iterator[tuple[str, int, list[Addressee]]]:
+    """Return those who share a mail, with its language and its number among the mails to that address."""
+    together: defaultdict[tuple[str, str], defaultdict[object, list[Addressee]]]
     together = defaultdict(lambda: defaultdict(list))
     for recipient in recipients:
         addressed = recipient.contact.email.casefold(), recipient.contact.language
         together[addressed][press.subject(recipient)].append(recipient)
-    deliveries, carried, links = [], [], []
-    apart = [(language, n, group) for (_, language), told in together.items() for n, group in enumerate(told.values())]
-    for language, n, group in apart:
-        address, mould = group[0].contact.email, press.mould(group, language)
-        named = f"{purpose}.{n + 1}" if n else purpose
-        delivery = _delivery(
-            desk, profile, address, NOTICE, language, mould, about=announcement, now=now, purpose=named
-        )
-        delivery.lane = BULK
-        delivery.facts |= {"to_name": group[0].contact.name, **press.rows(group, language)}
-        deliveries.append(delivery)
-        carried += [_carried(delivery, one) for one in group]
-        links.append(_link(desk, delivery, _until(announcement, group)))
-    _insert(session, deliveries, carried, links)
+    for (_, language), told in together.items():
+        for n, group in enumerate(told.values(), 1):
+            yield language, n, group
 
 
 def post_repeat(
@@ -228,11 +274,11 @@ def post_repeat(
         carried = [replace(one, replaces=before) for one in carried]
     press = _NoticePress(session, desk, profile, announcement, now, repeat_of=original.created_at)
     purpose, mould = f"{NOTICE}.repeat.{earlier + 1}", press.mould(carried, language)
-    again = _delivery(desk, profile, address, NOTICE, language, mould, about=announcement, now=now, purpose=purpose)
-    again.facts |= {"to_name": original.facts["to_name"], **press.rows(carried, language)}
-    told = [_carried(again, one) for one in carried]
-    _insert(session, [again], told, [_link(desk, again, _until(announcement, carried))])
-    return again
+    facts = {"to_name": original.facts["to_name"], **press.rows(carried, language)}
+    outgoing = _Outgoing(desk, profile, NOTICE, about=announcement, now=now)
+    again = outgoing.add(address, language, mould, facts, purpose=purpose, told=carried)
+    outgoing.insert(session)
+    return session.get_one(Delivery, again)
 
 
 def _edition_told_before(session: Session, announcement: Announcement, carried: Sequence[Recipient]) -> Edition | None:
@@ -522,7 +568,7 @@ def post_to_told(  # noqa: PLR0913 - the facts of one act
     profile = provider.require_complete(session)
     sayings = Sayings(session, announcement)
     moulds: dict[tuple[str, str, frozenset[str]], str] = {}
-    deliveries, carried, links = [], [], []
+    outgoing = _Outgoing(desk, profile, letter, about=announcement, lane=lane, now=now)
     for (address, language), group in _told(session, notice_ids).items():
         said = says(language, group)
         written = language, json.dumps(said, sort_keys=True), frozenset(sayings.mark(one.notice) for one in group)
@@ -530,15 +576,9 @@ def post_to_told(  # noqa: PLR0913 - the facts of one act
             told = sayings.to(one.notice for one in group)
             context = {**_shared(profile, told, language), **said}
             moulds[written] = _mould(session, desk, letter, language, context, profile, now=now)
-        delivery = _delivery(
-            desk, profile, address, letter, language, moulds[written], about=announcement, now=now, purpose=purpose
-        )
-        delivery.lane = lane
-        delivery.facts |= {"to_name": group[0].contact.name, **facts(language, group)}
-        deliveries.append(delivery)
-        carried += [_carried(delivery, one) for one in group]
-        links.append(_link(desk, delivery, _until(announcement, group)))
-    _insert(session, deliveries, carried, links)
+        filled = {"to_name": group[0].contact.name, **facts(language, group)}
+        outgoing.add(address, language, moulds[written], filled, purpose=purpose, told=group)
+    outgoing.insert(session)
 
 
 def post_to_staff(  # noqa: PLR0913 - the facts of one act
@@ -561,14 +601,14 @@ def post_to_staff(  # noqa: PLR0913 - the facts of one act
     language = known.language if known else profile.languages.split()[0]
     context = {**_shared(profile, announcement, language), **says}
     mould = _mould(session, desk, letter, language, context, profile, now=now)
-    delivery = _delivery(desk, profile, address, letter, language, mould, about=announcement, now=now, purpose=purpose)
-    del delivery.facts["opens"], delivery.facts["base_url"]
-    delivery.facts |= {
+    filled = {
         "to_name": known.name if known else "",
         "link": urljoin(f"{profile.base_url}/", f"staff/announcements/{announcement.id}"),
         **facts(language),
     }
-    _insert(session, [delivery], [], [])
+    outgoing = _Outgoing(desk, profile, letter, about=announcement, opens="", now=now)
+    outgoing.add(address, language, mould, filled, purpose=purpose)
+    outgoing.insert(session)
 
 
 def post_sign_in(session: Session, desk: Desk, user: User, *, valid_until: datetime, now: datetime) -> None:
@@ -576,24 +616,11 @@ def post_sign_in(session: Session, desk: Desk, user: User, *, valid_until: datet
     profile = provider.require_complete(session)
     context = {"provider": _provider_context(profile)}
     mould = _mould(session, desk, SIGN_IN, user.language, context, profile, now=now)
-    delivery = _delivery(
-        desk,
-        profile,
-        user.email,
-        SIGN_IN,
-        user.language,
-        mould,
-        about=None,
-        now=now,
-        purpose=f"{SIGN_IN}.{uuid7().hex}",
-    )
-    delivery.facts |= {
-        "to_name": user.name,
-        "opens": "sign_in",
-        "valid_until": instant(valid_until, profile.timezone, user.language),
-    }
-    _insert(session, [delivery], [], [])
-    token = desk.keyring.token(delivery.id, "sign_in", key=delivery.key_id)
+    facts = {"to_name": user.name, "valid_until": instant(valid_until, profile.timezone, user.language)}
+    outgoing = _Outgoing(desk, profile, SIGN_IN, about=None, opens="sign_in", now=now)
+    sent = outgoing.add(user.email, user.language, mould, facts, purpose=f"{SIGN_IN}.{uuid7().hex}")
+    outgoing.insert(session)
+    token = desk.keyring.token(sent, "sign_in")
     session.add(SignInLink(token_digest=digest(token), user_id=user.id, expires_at=valid_until))
 
 
@@ -619,15 +646,19 @@ def post_to_subscribers(  # noqa: PLR0913 - the facts of one act
     for language in languages:
         context = {"provider": _provider_context(profile), **says(language)}
         moulds[language] = _mould(session, desk, letter, language, context, profile, now=now)
-    deliveries = []
+    outgoing = _Outgoing(desk, profile, letter, about=None, lane=NEWS_LANE, opens=opens, now=now)
     for one in subscribers:
-        mould = moulds[one.language]
-        address = one.address or ""
-        delivery = _delivery(desk, profile, address, letter, one.language, mould, about=None, now=now, purpose=purpose)
-        delivery.about_id, delivery.key_id, delivery.lane = one.id, one.key_id, NEWS_LANE
-        delivery.facts |= {"to_name": "", "opens": opens, **facts(one.language)}
-        deliveries.append(delivery)
-    _insert(session, deliveries, [], [])
+        filled = {"to_name": "", **facts(one.language)}
+        outgoing.add(
+            one.address or "",
+            one.language,
+            moulds[one.language],
+            filled,
+            purpose=purpose,
+            about_id=one.id,
+            key_id=one.key_id,
+        )
+    outgoing.insert(session)
 
 
 class _NoticePress:
@@ -654,13 +685,16 @@ class _NoticePress:
         self._repeat_of = repeat_of
         self._late = overrides.lateness(session, announcement)
         self._tz = zone(profile.timezone)
+        self._is_limited = is_limited([from_json(change) for change in announcement.changes])
         self._moulds: dict[object, str] = {}
+        self._written: dict[str, str] = {}
+        self._said: dict[object, tuple[str, dict[str, str]]] = {}
 
-    def subject(self, one: Recipient) -> object:
+    def subject(self, one: Addressee) -> object:
         """Return what names what a mail to this recipient is about: whoever shares it may share a mail."""
         return self._sayings.mark(one.notice), id(one.replaces)
 
-    def mould(self, group: Sequence[Recipient], language: str) -> str:
+    def mould(self, group: Sequence[Addressee], language: str) -> str:
         """Return the digest of what is written to this group."""
         sealed = frozenset((one.notice.sealed_id, one.courtesy) for one in group)
         written = language, sealed, id(group[0].replaces), any(one.client.reseller for one in group), _is_made(group)
@@ -668,36 +702,43 @@ class _NoticePress:
             self._moulds[written] = self._write(group, language)
         return self._moulds[written]
 
-    def rows(self, group: Sequence[Recipient], language: str) -> dict[str, list[dict[str, str]]]:
+    def rows(self, group: Sequence[Addressee], language: str) -> dict[str, list[dict[str, str]]]:
         """Return each list of companies in a mail to this group."""
-        announcement = self._told(group)
-        by_mail = [one for one in group if not one.courtesy]
-        timed = [one for one in by_mail if letter_notes.has_last_day(self._announcement, one.rule)]
-        told = [one for one in by_mail if not letter_notes.has_last_day(self._announcement, one.rule)]
-        return {
-            "entities": [_entity(self._announcement, one, language) for one in timed],
-            "told": [_named(one, letter_notes.note_without_last_day(one.rule, language)) for one in told],
-            "courtesy": [
-                _named(one, letter_notes.note_of_letter(one.notice, one.rule, language))
-                for one in group
-                if one.courtesy
-            ],
-            "forwards": [self._forwarded(one, language) for one in group if one.client.reseller],
-            "concerned": [
-                _named(one, why) for one in group if (why := letter_notes.why(announcement, one.client, language))
-            ],
+        rows: dict[str, list[dict[str, str]]] = {
+            "entities": [],
+            "told": [],
+            "courtesy": [],
+            "forwards": [],
+            "concerned": [],
         }
+        for one in group:
+            where, said = self._saying(one, language)
+            own = {"ics_uid": one.notice.id.hex} if where == "entities" else {}
+            rows[where].append({"company": one.client.company, **said, **own})
+            if one.client.reseller:
+                rows["forwards"].append(self._forwarded(one, language))
+            if self._is_limited and (why := letter_notes.why(self._told(group), one.client, language)):
+                rows["concerned"].append({"company": one.client.company, "rule_note": why})
+        return rows
 
-    def _told(self, group: Sequence[Recipient]) -> Announcement:
+    def _saying(self, one: Addressee, language: str) -> tuple[str, dict[str, str]]:
+        """Return in which list a client is named, and what stands there of it: worked out once for all who share it."""
+        clock = one.notice
+        key = language, clock.sealed_id, one.courtesy, clock.object_by, clock.holds_until, clock.channel
+        if key not in self._said:
+            self._said[key] = _said_of(self._announcement, one, language)
+        return self._said[key]
+
+    def _told(self, group: Sequence[Addressee]) -> Announcement:
         return self._sayings.to(one.notice for one in group)
 
-    def _forwarded(self, one: Recipient, language: str) -> dict[str, str]:
+    def _forwarded(self, one: Addressee, language: str) -> dict[str, str]:
         note = forwarding.forward_note(
             one.rule, self._announcement, self._profile, language, received_on=one.rule.received_on(self._now)
         )
         return {"company": one.client.company, "forward_note": note}
 
-    def _write(self, group: Sequence[Recipient], language: str) -> str:
+    def _write(self, group: Sequence[Addressee], language: str) -> str:
         announcement, rows = self._told(group), self.rows(group, language)
         rules = list({one.notice.sealed_id: one.rule for one in group}.values())
         changes = [describe(from_json(change), language) for change in announcement.changes]
@@ -718,9 +759,19 @@ class _NoticePress:
             "forwarding": self._texts_to_forward(announcement) if rows["forwards"] else [],
         }
         attachments = [self._attachment(announcement)] if rows["forwards"] else []
-        return _mould(
-            self._session, self._desk, NOTICE, language, context, self._profile, attachments=attachments, now=self._now
-        )
+        written = json.dumps([language, context, [one.text for one in attachments]], sort_keys=True, default=str)
+        if written not in self._written:  # most contracts say the same, but for the notes beside each company
+            self._written[written] = _mould(
+                self._session,
+                self._desk,
+                NOTICE,
+                language,
+                context,
+                self._profile,
+                attachments=attachments,
+                now=self._now,
+            )
+        return self._written[written]
 
     def _day(self, at: datetime, language: str) -> str:
         return plain_date(local_day(at, self._tz), language)
@@ -745,23 +796,21 @@ class _NoticePress:
         return Attachment(filename="notice.json", content_type="application/json", text=text)
 
 
-def _entity(announcement: Announcement, one: Recipient, language: str) -> dict[str, str]:
-    return {
-        "company": one.client.company,
+def _said_of(announcement: Announcement, one: Addressee, language: str) -> tuple[str, dict[str, str]]:
+    if one.courtesy:
+        return "courtesy", {"rule_note": letter_notes.note_of_letter(one.notice, one.rule, language)}
+    if not letter_notes.has_last_day(announcement, one.rule):
+        return "told", {"rule_note": letter_notes.note_without_last_day(one.rule, language)}
+    return "entities", {
         "last_day": end_of_day(one.notice.object_by, one.rule.timezone, language),
         "rule_note": letter_notes.note_of_clock(announcement, one.notice, one.rule, language),
         "ics_date": one.notice.object_by.strftime("%Y%m%d"),
-        "ics_uid": one.notice.id.hex,
     }
 
 
-def _is_made(group: Sequence[Recipient]) -> bool:
+def _is_made(group: Sequence[Addressee]) -> bool:
     """Say whether the change has been made for everybody in a group, as for one to whom a notice is sent again."""
     return all(one.notice.live_at for one in group)
-
-
-def _named(one: Recipient, note: str) -> dict[str, str]:
-    return {"company": one.client.company, "rule_note": note}
 
 
 def _shared(profile: Provider, announcement: Announcement, language: str) -> dict[str, Any]:
@@ -801,76 +850,102 @@ def _mould(
     return digested
 
 
-def _delivery(  # noqa: PLR0913 - the facts of one act
-    desk: Desk,
-    profile: Provider,
-    address: str,
-    letter: str,
-    language: str,
-    mould: str,
-    *,
-    about: Announcement | None,
-    now: datetime,
-    purpose: str = "",
-) -> Delivery:
-    delivery_id = uuid7()
-    message_id = f"<{delivery_id.hex}@{profile.message_domain}>"
-    return Delivery(
-        id=delivery_id,
-        about_id=about.id if about else delivery_id,
-        announcement_id=about.id if about else None,
-        purpose=purpose or letter,
-        letter=letter,
-        language=language,
-        address=address,
-        lane=URGENT,
-        mould_digest=mould,
-        key_id=desk.keyring.current,
-        facts={
-            "to_address": address,
-            "message_id": delivery_id.hex,
-            "date": mail_date(now),
-            "opens": "notice",
-            "base_url": profile.base_url,
-        },
-        message_id=message_id,
-        due_at=now,
-        created_at=now,
-    )
+class _Outgoing:
+    """Mails of one letter on their way to the outbox: what they have in common is said once, and they are put there
+    together.
+
+    `opens`: what the link in them opens; "" for one that says itself where it leads.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        profile: Provider,
+        letter: str,
+        *,
+        about: Announcement | None,
+        lane: int = URGENT,
+        opens: str = "notice",
+        now: datetime,
+    ) -> None:
+        self._desk = desk
+        self._domain = profile.message_domain
+        self._about_id = about.id if about else None
+        self._until = max(now, about.effective_at) if about else now
+        self._facts = {"date": mail_date(now)} | ({"opens": opens, "base_url": profile.base_url} if opens else {})
+        self._same = {
+            "announcement_id": self._about_id,
+            "letter": letter,
+            "lane": lane,
+            "due_at": now,
+            "created_at": now,
+        }
+        self._deliveries: list[dict[str, Any]] = []
+        self._carried: list[dict[str, Any]] = []
+        self._links: list[dict[str, Any]] = []
+
+    def add(
+        self,
+        address: str,
+        language: str,
+        mould: str,
+        facts: Mapping[str, Any],
+        *,
+        purpose: str,
+        told: Sequence[Addressee | Told] = (),
+        about_id: UUID | None = None,
+        key_id: str = "",
+    ) -> UUID:
+        """Add a mail to one address, with a link where it tells anybody of a notice; returns its id."""
+        delivery_id = uuid7()
+        named = delivery_id.hex
+        own = {"to_address": address, "message_id": named}
+        self._deliveries.append(
+            {
+                "id": named,
+                "about_id": (about_id or self._about_id or delivery_id).hex,
+                "purpose": purpose,
+                "language": language,
+                "address": address,
+                "domain": domain_of(address),
+                "mould_digest": mould,
+                "key_id": key_id or self._desk.keyring.current,
+                "facts": {**self._facts, **own, **facts},
+                "message_id": f"<{named}@{self._domain}>",
+            }
+        )
+        if told:
+            self._carried += [_carried(named, one) for one in told]
+            self._links.append(self._link(delivery_id, told))
+        return delivery_id
+
+    def insert(self, session: Session) -> None:
+        insert_set(session, Delivery, self._deliveries, self._same)
+        insert_set(session, DeliveryNotice, self._carried)
+        insert_set(session, Link, self._links, {"purpose": "notice"})
+
+    def _link(self, delivery_id: UUID, told: Sequence[Addressee | Told]) -> dict[str, Any]:
+        """A link outlives the last day, and the letter, so that a late answer still finds its page.
+
+        A consent may come as long as the change has not been made.
+        """
+        token = self._desk.keyring.token(delivery_id, "notice")
+        until = max(self._until, *(one.notice.object_until for one in told))
+        return {
+            "token_digest": digest(token),
+            "delivery_id": delivery_id.hex,
+            "expires_at": until + self._desk.link_life,
+        }
 
 
-def _until(announcement: Announcement, group: Sequence[Recipient | Told]) -> datetime:
-    """Return until when an answer is to be expected: a consent may come as long as the change has not been made."""
-    return max(announcement.effective_at, *(one.notice.object_until for one in group))
-
-
-def _link(desk: Desk, delivery: Delivery, until: datetime) -> Link:
-    """A link outlives the last day, and the letter, so that a late answer still finds its page."""
-    token = desk.keyring.token(delivery.id, "notice", key=delivery.key_id)
-    return Link(
-        token_digest=digest(token),
-        delivery_id=delivery.id,
-        purpose="notice",
-        expires_at=max(until, delivery.created_at) + desk.link_life,
-    )
-
-
-def _insert(
-    session: Session, deliveries: Sequence[Delivery], carried: Sequence[DeliveryNotice], links: Sequence[Link]
-) -> None:
-    for table, rows in ((Delivery, deliveries), (DeliveryNotice, carried), (Link, links)):
-        if rows:
-            session.execute(sa.insert(table), [row.model_dump() for row in rows])
-
-
-def _carried(delivery: Delivery, one: Recipient | Told) -> DeliveryNotice:
-    return DeliveryNotice(
-        delivery_id=delivery.id,
-        notice_id=one.notice.id,
-        contact_id=one.contact.id,
-        edition=one.notice.edition,
-        courtesy=one.courtesy if isinstance(one, Recipient) else False,
-    )
+def _carried(delivery_id: str, one: Addressee | Told) -> dict[str, Any]:
+    return {
+        "delivery_id": delivery_id,
+        "notice_id": one.notice.id.hex,
+        "contact_id": one.contact.id.hex,
+        "edition": one.notice.edition,
+        "courtesy": one.courtesy if isinstance(one, Addressee) else False,
+    }
 
 
 def _told(session: Session, notice_ids: Iterable[UUID]) -> dict[tuple[str, str], list[Told]]:
@@ -885,7 +960,7 @@ def _told(session: Session, notice_ids: Iterable[UUID]) -> dict[tuple[str, str],
         .join(Notice, col(Notice.id) == DeliveryNotice.notice_id)
         .join(Client, col(Client.id) == Notice.client_id)
         .where(
-            col(Notice.id).in_(list(notice_ids)),
+            col(Notice.id).in_(these(session, notice_ids)),
             Delivery.letter == NOTICE,
             col(Delivery.state).not_in(NEVER_READ),
         )
@@ -903,7 +978,11 @@ def _notices(session: Session, announcement: Announcement) -> Sequence[Notice]:
 
 def _rules(session: Session, notice_ids: Sequence[UUID]) -> dict[UUID, Rule]:
     """Return the rules that these notices were raised under, by what was sealed."""
-    query = select(Sealed).join(Notice, col(Notice.sealed_id) == Sealed.id).where(col(Notice.id).in_(notice_ids))
+    query = (
+        select(Sealed)
+        .join(Notice, col(Notice.sealed_id) == Sealed.id)
+        .where(col(Notice.id).in_(these(session, notice_ids)))
+    )
     return {sealed.id: sealed.counted for sealed in session.exec(query)}
 
 

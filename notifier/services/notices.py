@@ -6,12 +6,13 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 from sqlmodel import Session, col, select
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from notifier.models import (
     Announcement,
@@ -34,16 +35,17 @@ from notifier.models import (
 from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.gate import Gate, Hold, Standing, Waits, gate, gate_of_all
 from notifier.rules.kinds import OF_THE_REGISTRY, AnnouncementKind
-from notifier.rules.notice_states import NoticeState, NoticeStep
+from notifier.rules.notice_states import NoticeState, NoticeStep, next_notice_state
 from notifier.rules.periods import local_day, zone
 from notifier.rules.receipts import ContactStanding, receipt_of
 from notifier.rules.registry_diff import LISTING, Change, from_json
 from notifier.rules.scope import Scope
-from notifier.rules.terms import Channel, ReceiptPolicy, Rule
+from notifier.rules.terms import Channel, ReceiptPolicy, Reckoning, Rule
 from notifier.services import clients, events, items, letters, provider
 from notifier.services.affected import Subject
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
+from notifier.services.rows import handed_in, table_of, these
 
 NOT_TOLD = Gate(holds=(Hold.NOT_TOLD,), opens_at=None)
 IN_FLIGHT = (DeliveryState.WAITING, DeliveryState.CLAIMED, DeliveryState.HANDING_OVER)
@@ -186,16 +188,120 @@ def row(session: Session, notice_id: UUID, *, now: datetime) -> Row:
     return found[0]
 
 
-def accepted(session: Session, desk: Desk, deliveries: Sequence[Delivery], *, now: datetime) -> None:
-    """Start the clocks of the notices whose mails have just been accepted, where their contracts say so."""
-    _reckon_touched(session, desk, deliveries, now=now)
+def reckon_told(session: Session, desk: Desk, delivery_ids: Collection[UUID], *, now: datetime) -> None:
+    """Compute the receipts anew of the notices whose mails have just been taken or refused, where they decide any.
 
-
-def failed(session: Session, desk: Desk, deliveries: Sequence[Delivery], *, now: datetime) -> None:
-    """Mark the notices that a refused mail leaves unreached: a failure never starts a clock, and voids a deemed
-    receipt.
+    A mail that was taken starts the clock where the contract says so; a failure never starts one, and voids a receipt
+    that was deemed.  Those whose first receipt it is, as nearly all are, are moved as one set.
     """
-    _reckon_touched(session, desk, deliveries, now=now)
+    session.flush()
+    touched = _touched(session, desk, delivery_ids)
+    mails = _mails_of(session, [one for one in touched if one.channel is Channel.MAIL])
+    others, days = [], dict[tuple[UUID, datetime], date]()
+    first: list[tuple[Touched, date]] = []
+    for one in touched:
+        rule = desk.rules[one.sealed_id]
+        day = _first_receipt(one, rule, mails[one.id], days)
+        if day and _is_as_told(desk, one, rule, day):
+            first.append((one, day))
+        else:
+            others.append(one.id)
+    _receive_all(session, desk, first, now=now)
+    session.expire_all()
+    reckon_all(session, desk, others, by=MACHINE, now=now)
+
+
+class Touched(NamedTuple):
+    """What a receipt needs to know of a notice; read as a tuple, for sets of hundreds."""
+
+    id: UUID
+    announcement_id: UUID
+    client_id: UUID
+    sealed_id: UUID
+    state: NoticeState
+    channel: Channel
+    edition: int
+    object_by: date
+    object_until: datetime
+
+
+def _first_receipt(
+    one: Touched, rule: Rule, mails: Sequence[Carried], days: dict[tuple[UUID, datetime], date]
+) -> date | None:
+    """Return the day on which a client has received its first mail; None where that needs a closer look.
+
+    A closer look is what `reckon` takes: at what was received before, at acts and at letters, at several addressees.
+    `days` keeps what instants count as: a round's mails share theirs.
+    """
+    is_simple = (
+        one.state is NoticeState.RAISED
+        and one.edition == 1
+        and rule.receipt is ReceiptPolicy.DEEMED
+        and not rule.mandatory_roles
+    )
+    if not is_simple or not mails:
+        return None
+    first: dict[UUID | None, date] = {}
+    for mail in mails:
+        if mail.accepted_at is None or mail.state is not DeliveryState.ACCEPTED:
+            return None
+        key = one.sealed_id, mail.accepted_at
+        day = days.get(key) or days.setdefault(key, rule.received_on(mail.accepted_at))
+        first[mail.contact_id] = min(day, first.get(mail.contact_id, day))
+    standings = [ContactStanding(mandatory=True, received_on=day, hopeful=True) for day in first.values()]
+    return receipt_of(rule.addressees, standings).received_on
+
+
+def _is_as_told(desk: Desk, one: Touched, rule: Rule, day: date) -> bool:
+    """Say whether the letter named the last day that this receipt gives, or a later one; without a clock there is
+    none.
+    """
+    return not rule.runs or _counted(desk, one.sealed_id, day).until <= one.object_until
+
+
+def _counted(desk: Desk, sealed_id: UUID, day: date) -> Reckoning:
+    known = desk.reckonings.get((sealed_id, day))
+    return known or desk.reckonings.keep((sealed_id, day), desk.rules[sealed_id].reckon(day))
+
+
+def _receive_all(session: Session, desk: Desk, first: Sequence[tuple[Touched, date]], *, now: datetime) -> None:
+    """Start the clocks of notices whose letters named the last day that their receipt gives, or a later one."""
+    if not first:
+        return
+    columns = {"id": sa.Uuid(), "received_on": sa.Date(), "opens_at": UTCDateTime()}
+    received = handed_in(
+        session,
+        columns,
+        [{"id": one.id, "received_on": day, "opens_at": _opens_at(desk, one, day)} for one, day in first],
+    )
+    notice = table_of(Notice).c
+    session.execute(
+        sa.update(table_of(Notice))
+        .where(notice.id == received.c.id)
+        .values(
+            state=next_notice_state(NoticeState.RAISED, NoticeStep.RECEIVE),
+            received_on=received.c.received_on,
+            received_how=BY_RELAY,
+            holds_until=sa.case(
+                (notice.holds_until < received.c.opens_at, received.c.opens_at), else_=notice.holds_until
+            ),
+        )
+    )
+    happened = [
+        Happened(
+            kind=EventKind.NOTICE_RECEIVED,
+            about=one.id,
+            announcement=one.announcement_id,
+            data={"received_on": day.isoformat(), "object_by": one.object_by.isoformat(), "how": BY_RELAY},
+        )
+        for one, day in first
+    ]
+    events.record_all(session, happened, by=MACHINE, now=now)
+
+
+def _opens_at(desk: Desk, one: Touched, day: date) -> datetime | None:
+    """Return until when the change must wait for this receipt; none where no clock runs."""
+    return _counted(desk, one.sealed_id, day).opens_at if desk.rules[one.sealed_id].runs else None
 
 
 def reckon(session: Session, desk: Desk, notice: Notice, sealed: Sealed, *, by: str, now: datetime) -> None:
@@ -318,11 +424,6 @@ def lapse_due(session: Session, *, now: datetime) -> int:
     ]
     events.record_all(session, happened, by=MACHINE, now=now)
     return len(due)
-
-
-def _reckon_touched(session: Session, desk: Desk, deliveries: Sequence[Delivery], *, now: datetime) -> None:
-    for notice, sealed in _touched(session, [delivery.id for delivery in deliveries]):
-        reckon(session, desk, notice, sealed, by=MACHINE, now=now)
 
 
 def reckon_all(session: Session, desk: Desk, notice_ids: Collection[UUID], *, by: str, now: datetime) -> None:
@@ -589,12 +690,46 @@ def _answers(session: Session, which: Any) -> Mapping[UUID, list[Answer]]:  # no
     return grouped
 
 
-def _touched(session: Session, delivery_ids: Collection[UUID]) -> Sequence[tuple[Notice, Sealed]]:
-    """Return the notices whose receipt these mails decide: a courtesy copy decides none."""
-    carried = select(DeliveryNotice.notice_id).where(
-        col(DeliveryNotice.delivery_id).in_(delivery_ids), col(DeliveryNotice.courtesy).is_(False)
+def _touched(session: Session, desk: Desk, delivery_ids: Collection[UUID]) -> list[Touched]:
+    """Lock the notices whose receipt these mails decide, and know their rules: a courtesy copy decides none."""
+    carries, notice = table_of(DeliveryNotice).c, table_of(Notice).c
+    carried = sa.select(carries.notice_id).where(
+        carries.delivery_id.in_(these(session, delivery_ids)), carries.courtesy.is_(False)
     )
-    return _locked(session, session.exec(carried.distinct()).all())
+    query = sa.select(*(notice[name] for name in Touched._fields)).where(notice.id.in_(carried)).order_by(notice.id)
+    touched = [Touched(*row) for row in session.execute(query.with_for_update(key_share=True))]
+    for sealed_id, rule in _rules(session, {one.sealed_id for one in touched} - desk.rules.keys()).items():
+        desk.rules.keep(sealed_id, rule)
+    return touched
+
+
+class Carried(NamedTuple):
+    """One mail that tells one notice to one contact."""
+
+    notice_id: UUID
+    contact_id: UUID | None
+    state: DeliveryState
+    accepted_at: datetime | None
+
+
+def _mails_of(session: Session, those: Sequence[Touched | Notice]) -> Mapping[UUID, list[Carried]]:
+    """Return the mails that tell these notices as they are now: their edition, and none that was dropped."""
+    carries, notice, delivery = table_of(DeliveryNotice).c, table_of(Notice).c, table_of(Delivery).c
+    query = (
+        sa.select(carries.notice_id, carries.contact_id, delivery.state, delivery.accepted_at)
+        .join(table_of(Delivery), delivery.id == carries.delivery_id)
+        .join(table_of(Notice), notice.id == carries.notice_id)
+        .where(
+            carries.notice_id.in_(these(session, [one.id for one in those])),
+            carries.edition == notice.edition,
+            delivery.letter == letters.NOTICE,
+            delivery.state != DeliveryState.DROPPED,
+        )
+    )
+    mails: defaultdict[UUID, list[Carried]] = defaultdict(list)
+    for notice_id, *rest in session.execute(query) if those else ():
+        mails[notice_id].append(Carried(notice_id, *rest))
+    return mails
 
 
 def _of_notice(session: Session, notice_id: UUID) -> Sequence[Delivery]:
@@ -606,19 +741,9 @@ def _standings(session: Session, notice: Notice, rule: Rule) -> list[ContactStan
     """Return how each contact who is told stands, by the policy of the contract on receipt."""
     if notice.channel is not Channel.MAIL:
         return _standings_on_paper(session, notice)
-    mails: defaultdict[UUID | None, list[Delivery]] = defaultdict(list)
-    query = (
-        select(DeliveryNotice.contact_id, Delivery)
-        .join(Delivery, col(Delivery.id) == DeliveryNotice.delivery_id)
-        .where(
-            DeliveryNotice.notice_id == notice.id,
-            DeliveryNotice.edition == notice.edition,
-            Delivery.letter == letters.NOTICE,
-            Delivery.state != DeliveryState.DROPPED,
-        )
-    )
-    for contact_id, delivery in session.exec(query):
-        mails[contact_id].append(delivery)
+    mails: defaultdict[UUID | None, list[Carried]] = defaultdict(list)
+    for mail in _mails_of(session, [notice])[notice.id]:
+        mails[mail.contact_id].append(mail)
     acted = _acted_by_contact(session, notice, rule)
     mandatory = _mandatory_contacts(session, notice, rule)
     standings = []

@@ -8,17 +8,19 @@ two workers' clocks may disagree.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import OperationalError
 from sqlmodel import Session, col, select
-from sqlmodel.sql.expression import SelectOfScalar
+from sqlmodel.sql.sqltypes import UTCDateTime
 
-from notifier.adapters.sending import Mail, Outcome, Verdict
+from notifier.adapters.sending import Blame, Mail, Outcome, Verdict
 from notifier.models import (
     Announcement,
     AnnouncementState,
@@ -31,17 +33,24 @@ from notifier.models import (
     Notice,
     Provider,
 )
+from notifier.models.base import uuid7
 from notifier.rules.delivery_states import DeliveryState, DeliveryStep, next_delivery_state, retry_after
+from notifier.rules.limits import Allowance, RelayPlan, key_ends_at
 from notifier.rules.links import UnknownKey
 from notifier.rules.moulds import MouldError
-from notifier.services import doorbell, events, items, letters, notices
+from notifier.services import doorbell, events, holds, items, letters, notices, relays
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
+from notifier.services.rows import handed_in, insert_set, table_of, these
 
 log = structlog.get_logger()
 
 MACHINE = notices.MACHINE
 LEASE_MARGIN = timedelta(seconds=5)
+LONGEST_WAIT = timedelta(minutes=10)  # for the answer to a final dot (RFC 5321 4.5.3.2.6)
+TOGETHER = 500
+ANYTHING = Allowance()  # through no relay in particular, without limits
+NO_PLAN = RelayPlan(name="")
 STEP_OF = {
     Verdict.ACCEPTED: DeliveryStep.ACCEPT,
     Verdict.DEFERRED: DeliveryStep.DEFER,
@@ -77,90 +86,179 @@ class NoSuchDelivery(LookupError):
         super().__init__("there is no such delivery")
 
 
-def claim(session: Session, desk: Desk, *, worker: str, limit: int, now: datetime) -> list[Mail]:
+class Due(NamedTuple):
+    """What a mail is written from."""
+
+    id: UUID
+    about_id: UUID
+    announcement_id: UUID | None
+    letter: str
+    address: str
+    mould_digest: str
+    key_id: str
+    facts: dict[str, Any]
+    sha256: str
+    attempt: int
+    domain: str
+
+
+class Tried(NamedTuple):
+    """What the end of an attempt needs to know of a delivery."""
+
+    id: UUID
+    announcement_id: UUID | None
+    letter: str
+    sha256: str
+    attempt: int
+    state: DeliveryState
+    deferrals: int
+
+
+DELIVERY, CARRIES = table_of(Delivery).c, table_of(DeliveryNotice).c
+
+
+class Ended(NamedTuple):
+    """One attempt that has ended: the delivery as it was, what is known of it, and the state that it is in now."""
+
+    row: Tried
+    outcome: Outcome
+    state: DeliveryState
+
+    @property
+    def is_known_at_last(self) -> bool:
+        return self.row.state is DeliveryState.UNKNOWN is not self.state
+
+
+def claim(
+    session: Session, desk: Desk, *, worker: str, limit: int, now: datetime, allowance: Allowance = ANYTHING
+) -> list[Mail]:
     """Take what is due under a lease, small and urgent lanes first, and return it ready for the wire.
 
-    Nothing is taken before the provider's profile is complete.
+    `allowance` says through which relay it leaves and what may; what is taken of it is taken down.
+    Nothing is taken before the provider's profile is complete, nor while sending is on hold.
     """
+    session.flush()
     profile = session.get(Provider, 1)
-    if profile is None or profile.missing:
+    if profile is None or profile.missing or holds.is_held(session):
         return []
-    due = (
-        select(Delivery)
-        .where(Delivery.state == DeliveryState.WAITING, col(Delivery.due_at) <= now)
-        .order_by(col(Delivery.lane), col(Delivery.due_at))
-        .limit(limit)
-        .with_for_update(skip_locked=True)
+    due = _due(session, allowance, limit=limit, now=now)
+    if outdated := _outdated(session, due):
+        stale = session.exec(select(Delivery).where(col(Delivery.id).in_(outdated))).all()
+        letters.drop(session, stale, by=MACHINE, now=now)
+        doorbell.ring(session, doorbell.Bell.OUTBOX)  # they took places in this round
+    taken = [row for row in due if row.id not in outdated]
+    if not taken:
+        return []
+    relay = allowance.relay or NO_PLAN
+    mails, broken = _written(session, desk, profile, relay, taken)
+    kept = [{"id": mail.delivery_id, "sha256": mail.sha256} for mail in mails]
+    kept += [{"id": outcome.delivery_id, "sha256": None} for outcome in broken]
+    claimed = handed_in(session, {"id": sa.Uuid(), "sha256": sa.Text()}, kept)
+    session.execute(
+        sa.update(table_of(Delivery))
+        .where(DELIVERY.id == claimed.c.id)
+        .values(
+            state=next_delivery_state(DeliveryState.WAITING, DeliveryStep.CLAIM),
+            attempt=DELIVERY.attempt + 1,
+            claimed_by=worker,
+            lease_until=database_now(session) + desk.mail_lease,
+            sha256=sa.func.coalesce(claimed.c.sha256, DELIVERY.sha256),
+            relay=relay.name,
+        )
     )
-    lease_until = database_now(session) + desk.mail_lease
-    filler = letters.Filler(session, desk)
-    rows, mails = session.exec(due).all(), []
-    outdated = _outdated(session, rows)
-    for row in rows:
-        if row.id in outdated:
-            letters.drop(session, [row], by=MACHINE, now=now)
-            doorbell.ring(session, doorbell.Bell.OUTBOX)  # it took a place in this round
-            continue
-        row.state = next_delivery_state(row.state, DeliveryStep.CLAIM)
-        row.attempt, row.claimed_by, row.lease_until = row.attempt + 1, worker, lease_until
-        session.add(row)
-        try:
-            content = _content(filler, row)
-        except (BytesDiffer, UnknownKey, MouldError) as trouble:
-            _put_before_a_person(session, desk, row, str(trouble), worker=worker, now=now)
-        else:
-            mails.append(
-                Mail(
-                    delivery_id=row.id,
-                    sender=_envelope_sender(desk, profile, row),
-                    recipient=row.address,
-                    content=content,
-                )
-            )
+    session.expire_all()
+    if allowance.relay:
+        relays.take(session, desk, allowance, mails, worker=worker, now=database_now(session))
+    if broken:
+        settle(session, desk, broken, worker=worker, now=now)
+        doorbell.ring(session, doorbell.Bell.OUTBOX)  # they took places too, and may have taken the last
     return mails
 
 
-def hand_over(session: Session, desk: Desk, delivery_ids: Sequence[UUID], *, worker: str) -> set[UUID]:
+def hand_over(session: Session, desk: Desk, mails: Sequence[Mail], *, worker: str) -> set[UUID]:
     """Write down, for a whole round, that these mails are about to leave; returns those that may.
 
-    Fenced by the claim: a row whose lease has ended, or that somebody else has claimed since, does not come back, and
-    its mail must be dropped before the final dot.
+    Fenced by the claim: a row whose lease has ended, or that somebody has claimed since, does not come back, nor does
+    any while sending is on hold; such a mail must be dropped before the final dot.
     """
+    session.flush()
+    if holds.is_held(session):
+        return set()
     instant = database_now(session)
-    mine = session.exec(
-        sa.update(Delivery)
+    given = [{"id": mail.delivery_id, "attempt": mail.attempt} for mail in mails]
+    offered = handed_in(session, {"id": sa.Uuid(), "attempt": sa.Integer()}, given)
+    mine = session.execute(
+        sa.update(table_of(Delivery))
         .where(
-            col(Delivery.id).in_(delivery_ids),
-            col(Delivery.state) == DeliveryState.CLAIMED,
-            col(Delivery.claimed_by) == worker,
-            col(Delivery.lease_until) > instant + LEASE_MARGIN,
+            DELIVERY.id == offered.c.id,
+            DELIVERY.attempt == offered.c.attempt,
+            sa.func.coalesce(DELIVERY.state, "")
+            == DeliveryState.CLAIMED,  # SQLite would read all that are, by an index
+            DELIVERY.claimed_by == worker,
+            DELIVERY.lease_until > instant + LEASE_MARGIN,
+            sa.or_(DELIVERY.same_until.is_(None), DELIVERY.same_until > instant),
         )
-        .values(state=DeliveryState.HANDING_OVER, lease_until=instant + desk.mail_lease)
-        .returning(col(Delivery.id))
+        .values(
+            state=next_delivery_state(DeliveryState.CLAIMED, DeliveryStep.HAND_OVER),
+            lease_until=instant + desk.mail_lease,
+        )
+        .returning(DELIVERY.id)
     )
-    return set(mine.scalars())
+    leaving = set(mine.scalars())
+    session.expire_all()
+    return leaving
 
 
-def settle(session: Session, desk: Desk, outcomes: Sequence[Outcome], *, worker: str, now: datetime) -> None:
-    """Record what became of each mail of a round, and what follows from it."""
+def settle(
+    session: Session,
+    desk: Desk,
+    outcomes: Sequence[Outcome],
+    *,
+    worker: str,
+    now: datetime,
+    allowance: Allowance = ANYTHING,
+) -> None:
+    """Record what became of each mail of a round, and what follows from it, also for the relay."""
+    session.flush()
+    if not relays.is_smooth(allowance, outcomes):
+        relays.note(session, desk, allowance, outcomes, now=database_now(session))
     answered = {outcome.delivery_id: outcome for outcome in outcomes}
-    rows = _locked(session, list(answered))
-    mine = [row for row in rows if row.claimed_by == worker and _may_take(row, answered[row.id])]
-    late = [row for row in mine if row.state is DeliveryState.UNKNOWN]
-    for row in mine:
-        _apply(session, desk, row, answered[row.id], now)
-    happened = [one for row in mine for one in _events(session, row, answered[row.id])]
-    events.record_all(session, happened, by=MACHINE, now=now)
-    _close_items(session, late, by=MACHINE, now=now)
-    _open_items(session, mine, now=now)
-    _follow_safely(session, desk, mine, now=now)
+    rows = _tried(session, list(answered), worker)
+    ended = [
+        Ended(row, outcome, next_delivery_state(row.state, STEP_OF[outcome.verdict]))
+        for row in rows
+        if _may_take(row, outcome := answered[row.id])
+    ]
+    if not ended:
+        return
+    _keep(session, desk, ended, now=now)
+    events.record_all(session, _events(session, ended), by=MACHINE, now=now)
+    session.expire_all()
+    _close_items(session, [one.row.id for one in ended if one.is_known_at_last], by=MACHINE, now=now)
+    _open_items(session, [(one.row.id, one.row.announcement_id, one.row.letter, one.state) for one in ended], now=now)
+    moved = (DeliveryState.ACCEPTED, DeliveryState.REFUSED)
+    told = [one.row.id for one in ended if one.state in moved and one.row.letter == letters.NOTICE]
+    _follow_safely(session, desk, told, now=now)
+
+
+def release(session: Session, mails: Sequence[Mail], *, worker: str) -> None:
+    """Give back what was claimed and never offered: nothing of it has left."""
+    session.execute(
+        sa.update(table_of(Delivery))
+        .where(
+            DELIVERY.id.in_(these(session, [mail.delivery_id for mail in mails])),
+            DELIVERY.state == DeliveryState.CLAIMED,
+            DELIVERY.claimed_by == worker,
+        )
+        .values(state=next_delivery_state(DeliveryState.CLAIMED, DeliveryStep.RELEASE), lease_until=None)
+    )
 
 
 def catch_up(session: Session, desk: Desk, *, now: datetime) -> int:
     """Draw the consequences that failed when a round was settled; returns for how many mails."""
     due = notices.overdue(session)
     for row in due:
-        _follow_safely(session, desk, [row], now=now)
+        _follow_safely(session, desk, [row.id], now=now)
     return len(due)
 
 
@@ -187,10 +285,72 @@ def expire_leases(session: Session, *, now: datetime) -> int:
         for row in lost
     )
     events.record_all(session, [_happened(EventKind.DELIVERY_UNKNOWN, row) for row in lost], by=MACHINE, now=now)
-    _open_items(session, lost, now=now)
+    _open_items(session, [_as_item(row) for row in lost], now=now)
     if len(expired) > len(lost):
         doorbell.ring(session, doorbell.Bell.OUTBOX)
     return len(expired)
+
+
+def send_again(session: Session, desk: Desk, *, now: datetime) -> int:
+    """Let mails whose answer was lost go once more, through the relay that knows them again by their key; returns how
+    many.
+
+    Only for as long as that key lives, counted from before the first copy can have left.  What was in doubt because of
+    a restored copy stays so.
+    """
+    _end_keys(session, now=now)
+    lives = {plan.name: plan.key_life for plan in desk.relays if plan.key_life}
+    if not lives:
+        return 0
+    query = (
+        select(Delivery)
+        .where(Delivery.state == DeliveryState.UNKNOWN, col(Delivery.relay).in_(lives))
+        .where(col(Delivery.last_reply).not_in((holds.DOUBTED, holds.LEAVING)))
+        .limit(TOGETHER)
+        .with_for_update(skip_locked=True)
+    )
+    rows = session.exec(query).all()
+    lost = _lost_at(session, desk, [row.id for row in rows])
+    ends = {row.id: key_ends_at(min(lost[row.id]), lives[row.relay]) for row in rows if row.id in lost}
+    again = [row for row in rows if row.id in ends and ends[row.id] > now]
+    instant = database_now(session)
+    for row in again:
+        row.state = next_delivery_state(row.state, DeliveryStep.DEFER)
+        row.same_until = instant + (ends[row.id] - now)
+        row.due_at = now + retry_after(len(lost[row.id]), desk.mail_rests)
+        session.add(row)
+    happened = [_happened(EventKind.DELIVERY_DEFERRED, row, same_key=True) for row in again]
+    events.record_all(session, happened, by=MACHINE, now=now)
+    _close_items(session, [row.id for row in again], by=MACHINE, now=now)
+    return len(again)
+
+
+def _end_keys(session: Session, *, now: datetime) -> None:
+    """What has not gone again before its key ended is unknown as before, and a person's."""
+    query = (
+        select(Delivery)
+        .where(Delivery.state == DeliveryState.WAITING, col(Delivery.same_until) <= database_now(session))
+        .with_for_update(skip_locked=True)
+    )
+    ended = session.exec(query).all()
+    for row in ended:
+        row.state, row.same_until = next_delivery_state(row.state, DeliveryStep.LOSE), None
+        session.add(row)
+    events.record_all(session, [_happened(EventKind.DELIVERY_UNKNOWN, row) for row in ended], by=MACHINE, now=now)
+    _open_items(session, [_as_item(row) for row in ended], now=now)
+
+
+def _lost_at(session: Session, desk: Desk, delivery_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[datetime]]:
+    """Return the instants at which a relay may first have seen each copy whose answer was lost.
+
+    What is written down of a dead worker's mail is written after its lease had ended.
+    """
+    lost: defaultdict[UUID, list[datetime]] = defaultdict(list)
+    query = select(Attempt).where(col(Attempt.delivery_id).in_(delivery_ids), Attempt.verdict == Verdict.UNKNOWN)
+    for attempt in session.exec(query):
+        before = LONGEST_WAIT if attempt.peer else 2 * desk.mail_lease + LONGEST_WAIT
+        lost[attempt.delivery_id].append(attempt.at - before)
+    return lost
 
 
 def prove_arrival(session: Session, desk: Desk, delivery_id: UUID, *, by: str, evidence: str, now: datetime) -> bool:
@@ -211,8 +371,8 @@ def prove_arrival(session: Session, desk: Desk, delivery_id: UUID, *, by: str, e
     )
     session.add(row)
     events.record(session, EventKind.DELIVERY_SETTLED, about=row.id, announcement=row.announcement_id, by=by, now=now)
-    _close_items(session, [row], by=by, now=now)
-    _follow_safely(session, desk, [row], now=now)
+    _close_items(session, [row.id], by=by, now=now)
+    _follow_safely(session, desk, _told_by([row]), now=now)
     return True
 
 
@@ -235,8 +395,8 @@ def returned(session: Session, desk: Desk, delivery_id: UUID, *, by: str, eviden
     kind, announcement = EventKind.DELIVERY_RETURNED, row.announcement_id
     events.record(session, kind, about=row.id, announcement=announcement, by=by, now=now, **facts)
     items.close_items(session, ItemKind.UNKNOWN_DELIVERY, about=row.id, by=by, now=now, note="it came back")
-    _open_items(session, [row], now=now)
-    _follow_safely(session, desk, [row], now=now)
+    _open_items(session, [_as_item(row)], now=now)
+    _follow_safely(session, desk, _told_by([row]), now=now)
     return True
 
 
@@ -300,59 +460,123 @@ def database_now(session: Session) -> datetime:
     return datetime.fromisoformat(text)
 
 
-def _outdated(session: Session, rows: Sequence[Delivery]) -> set[UUID]:
-    """Return the mails that tell what has been corrected or withdrawn since: a worker held them then, and they came
-    back.
+def _due(session: Session, allowance: Allowance, *, limit: int, now: datetime) -> list[Due]:
+    """Lock what is due; where a domain may have no more, the places are for the mails behind it."""
+    due: list[Due] = []
+    left, full = dict(allowance.at_most), set(allowance.avoid)
+    while len(due) < limit:
+        again = {row.id for row in due if row.domain not in full}  # locked by us, and so found once more
+        found = _next_due(session, allowance, full=full, limit=limit - len(due) + len(again), now=now)
+        new = [row for row in found if row.id not in again]
+        taken = [row for row in new if _has_room(left, row.domain)]
+        due += taken
+        if len(taken) == len(new):
+            break
+        full |= {domain for domain, room in left.items() if not room}
+    return due
+
+
+def _has_room(left: dict[str, int], domain: str) -> bool:
+    if domain in left:
+        left[domain] -= 1
+        if left[domain] < 0:
+            left[domain] = 0
+            return False
+    return True
+
+
+def _next_due(session: Session, allowance: Allowance, *, full: set[str], limit: int, now: datetime) -> list[Due]:
+    """On SQLite the transaction's own lock keeps others out."""
+    due = (
+        sa.select(*(DELIVERY[name] for name in Due._fields))
+        .where(DELIVERY.state == DeliveryState.WAITING, DELIVERY.due_at <= now)
+        .where(*holds.may_leave(holds.paused(session)))
+        .where(sa.or_(DELIVERY.same_until.is_(None), _is_bound_to(allowance.relay)))
+        .order_by(DELIVERY.lane, DELIVERY.due_at)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    if full:
+        due = due.where(DELIVERY.domain.not_in(full))
+    return [Due(*row) for row in session.execute(due)]
+
+
+def _is_bound_to(relay: RelayPlan | None) -> sa.ColumnElement[bool]:
+    """What may have arrived goes again only through the relay that knows it by its key (`send_again`)."""
+    is_known = relay is not None and relay.key_life is not None
+    return DELIVERY.relay == relay.name if relay and is_known else sa.false()
+
+
+def _outdated(session: Session, rows: Sequence[Due]) -> set[UUID]:
+    """Return the mails that tell what has been corrected, withdrawn or cancelled since, or only clients for whom the
+    change is not made: a worker held them then, and they came back.
     """
     told = [row.id for row in rows if row.announcement_id and row.letter not in letters.OUTLASTING]
+    if not told:
+        return set()
+    notice, announcement = table_of(Notice).c, table_of(Announcement).c
+    meant = sa.func.sum(sa.case((notice.excluded_at.is_(None), 1), else_=0))  # none: it tells nobody of anything
+    is_old = sa.or_(CARRIES.edition < notice.edition, announcement.state == AnnouncementState.WITHDRAWN)
+    old = sa.func.sum(sa.case((is_old, 1), else_=0))
     query = (
-        select(DeliveryNotice.delivery_id)
-        .join(Notice, col(Notice.id) == DeliveryNotice.notice_id)
-        .join(Announcement, col(Announcement.id) == Notice.announcement_id)
-        .where(col(DeliveryNotice.delivery_id).in_(told))
-        .where(
-            sa.or_(
-                col(DeliveryNotice.edition) < col(Notice.edition),
-                col(Announcement.state) == AnnouncementState.WITHDRAWN,
+        sa.select(CARRIES.delivery_id)
+        .join(table_of(Notice), notice.id == CARRIES.notice_id)
+        .join(table_of(Announcement), announcement.id == notice.announcement_id)
+        .where(CARRIES.delivery_id.in_(these(session, told)))
+        .group_by(CARRIES.delivery_id)
+        .having(sa.or_(old > 0, meant == 0))
+    )
+    return set(session.execute(query).scalars()) | holds.cancelled(session, told)
+
+
+def _written(
+    session: Session, desk: Desk, profile: Provider, relay: RelayPlan, rows: Sequence[Due]
+) -> tuple[list[Mail], list[Outcome]]:
+    """Write the mails of what is being claimed; one that cannot be rebuilt must not stop the others, nor be sent as
+    something else.
+    """
+    filler = letters.Filler(session, desk)
+    filler.fetch(row.mould_digest for row in rows)
+    mails, broken = [], []
+    is_tagged = bool(desk.bounce_address) and not relay.fixed_sender
+    is_answered = is_tagged or desk.takes_in_replies  # where nobody reads reports, none is asked for
+    for row in rows:
+        attempt = row.attempt + 1
+        try:
+            content = filler.content(row)
+            sha256 = hashlib.sha256(content).hexdigest()
+            _same_bytes(row, sha256)
+            tag = desk.keyring.envelope_tag(row.id, attempt)
+        except (BytesDiffer, UnknownKey, MouldError) as trouble:
+            verdict = Verdict.REFUSED
+            why = str(trouble)
+            broken.append(
+                Outcome(delivery_id=row.id, attempt=attempt, verdict=verdict, code=None, reply=why, peer="", tls="")
             )
-        )
-    )
-    return {*session.exec(query), *session.exec(_for_nobody(told))} if told else set()
+        else:
+            mails.append(
+                Mail(
+                    delivery_id=row.id,
+                    attempt=attempt,
+                    sender=_tagged(desk, tag) if is_tagged else profile.sender_address,
+                    recipient=row.address,
+                    content=content,
+                    sha256=sha256,
+                    tag=tag if is_answered else "",
+                )
+            )
+    return mails, broken
 
 
-def _for_nobody(delivery_ids: Sequence[UUID]) -> SelectOfScalar[UUID]:
-    """Select the mails that tell only clients for whom the change is not made."""
-    meant = sa.func.sum(sa.case((col(Notice.excluded_at).is_(None), 1), else_=0))
-    carried = select(DeliveryNotice.delivery_id).join(Notice, col(Notice.id) == DeliveryNotice.notice_id)
-    return (
-        carried.where(col(DeliveryNotice.delivery_id).in_(delivery_ids))
-        .group_by(col(DeliveryNotice.delivery_id))
-        .having(meant == 0)
-    )
-
-
-def _content(filler: letters.Filler, row: Delivery) -> bytes:
-    content = filler.content(row)
-    sha256 = hashlib.sha256(content).hexdigest()
-    if row.sha256 and row.sha256 != sha256:
+def _same_bytes(row: Due, sha256: str) -> None:
+    if row.sha256 not in {"", sha256}:
         raise BytesDiffer(row.id)
-    row.sha256 = sha256
-    return content
 
 
-def _put_before_a_person(session: Session, desk: Desk, row: Delivery, why: str, *, worker: str, now: datetime) -> None:
-    """A mail that cannot be rebuilt must not stop the others, nor be sent as something else."""
-    outcome = Outcome(delivery_id=row.id, verdict=Verdict.REFUSED, code=None, reply=why, peer="", tls="")
-    settle(session, desk, [outcome], worker=worker, now=now)
-    doorbell.ring(session, doorbell.Bell.OUTBOX)  # it took a place in this round, and may have taken the last
-
-
-def _envelope_sender(desk: Desk, profile: Provider, row: Delivery) -> str:
-    """Return the envelope sender, with a tag that names this attempt where a bounce address is configured."""
-    local, at, domain = desk.bounce_address.partition("@")
-    if not at:
-        return profile.sender_address
-    return f"{local}+{desk.keyring.envelope_tag(row.id, row.attempt)}@{domain}"
+def _tagged(desk: Desk, tag: str) -> str:
+    """Return an envelope sender that names this attempt."""
+    local, _, domain = desk.bounce_address.partition("@")
+    return f"{local}+{tag}@{domain}"
 
 
 def _locked(session: Session, delivery_ids: Sequence[UUID]) -> Sequence[Delivery]:
@@ -361,47 +585,125 @@ def _locked(session: Session, delivery_ids: Sequence[UUID]) -> Sequence[Delivery
     return session.exec(locked).all()
 
 
-def _may_take(row: Delivery, outcome: Outcome) -> bool:
-    """An outcome counts for a row that is still this worker's; UNKNOWN means that its lease ended while the answer was
+def _tried(session: Session, delivery_ids: Sequence[UUID], worker: str) -> list[Tried]:
+    """Lock what this worker has claimed and nobody has since."""
+    mine = (
+        sa.select(*(DELIVERY[name] for name in Tried._fields))
+        .where(DELIVERY.id.in_(these(session, delivery_ids)), DELIVERY.claimed_by == worker)
+        .order_by(DELIVERY.id)
+        .with_for_update(key_share=True)
+    )
+    return [Tried(*row) for row in session.execute(mine)]
+
+
+def _may_take(row: Tried, outcome: Outcome) -> bool:
+    """An outcome counts for a row that is still this attempt's; UNKNOWN means that its lease ended while the answer was
     on its way.
     """
     awaited = {DeliveryState.CLAIMED, DeliveryState.HANDING_OVER, DeliveryState.UNKNOWN}
-    return row.state in awaited and not (
-        row.state is DeliveryState.CLAIMED and outcome.verdict in {Verdict.ACCEPTED, Verdict.UNKNOWN}
+    is_untrue = row.state is DeliveryState.CLAIMED and outcome.verdict in {Verdict.ACCEPTED, Verdict.UNKNOWN}
+    return row.attempt == outcome.attempt and row.state in awaited and not is_untrue
+
+
+def _keep(session: Session, desk: Desk, ended: Sequence[Ended], *, now: datetime) -> None:
+    """Write states and attempts down: two statements, however many mails."""
+    columns = {
+        "id": sa.Uuid(),
+        "state": sa.Text(),
+        "reply": sa.Text(),
+        "accepted_at": UTCDateTime(),
+        "due_at": UTCDateTime(),
+        "deferrals": sa.Integer(),
+    }
+    pause = desk.mail_rests[0] if relays.answers(outcome for _, outcome, _ in ended) else timedelta()
+    given = [
+        {
+            "id": row.id,
+            "state": state.value,
+            "reply": f"{outcome.code or ''} {outcome.reply}".strip(),
+            "accepted_at": now if state is DeliveryState.ACCEPTED else None,
+            **_put_off(desk, row, outcome, pause, now=now, is_waiting=state is DeliveryState.WAITING),
+        }
+        for row, outcome, state in ended
+    ]
+    known = handed_in(session, columns, given)
+    session.execute(
+        sa.update(table_of(Delivery))
+        .where(DELIVERY.id == known.c.id)
+        .values(
+            state=known.c.state,
+            lease_until=None,
+            last_reply=known.c.reply,
+            accepted_at=known.c.accepted_at,
+            due_at=sa.func.coalesce(known.c.due_at, DELIVERY.due_at),
+            deferrals=known.c.deferrals,
+        )
     )
+    answer = ("verdict", "code", "reply", "peer", "tls", "at")  # also to one that was taken for lost
+    insert_set(session, Attempt, [_attempt(one, now) for one in ended], latest=(("delivery_id", "number"), answer))
 
 
-def _apply(session: Session, desk: Desk, row: Delivery, outcome: Outcome, now: datetime) -> None:
-    row.state = next_delivery_state(row.state, STEP_OF[outcome.verdict])
-    row.lease_until = None
-    row.last_reply = f"{outcome.code or ''} {outcome.reply}".strip()
-    if row.state is DeliveryState.ACCEPTED:
-        row.accepted_at = now
-    if row.state is DeliveryState.WAITING:
-        row.due_at = now + retry_after(row.attempt, desk.mail_schedule)
-    session.add(row)
-    known = session.exec(select(Attempt).where(Attempt.delivery_id == row.id, Attempt.number == row.attempt)).first()
-    attempt = known or Attempt(delivery_id=row.id, number=row.attempt, verdict="", at=now)
-    attempt.verdict, attempt.code, attempt.reply = outcome.verdict.value, outcome.code, outcome.reply
-    attempt.peer, attempt.tls, attempt.at = outcome.peer, outcome.tls, now
-    session.add(attempt)
+def _put_off(
+    desk: Desk, row: Tried, outcome: Outcome, pause: timedelta, *, now: datetime, is_waiting: bool
+) -> dict[str, Any]:
+    """Say when a mail is due again.  What the relay is to blame for is none of its deferrals, and is due at once: that
+    relay rests.  Where it only turned some mails away, `pause` keeps us from asking it again at once.
+    """
+    if not is_waiting:
+        return {"due_at": None, "deferrals": row.deferrals}
+    if outcome.blame is not Blame.NONE:
+        return {"due_at": now + pause, "deferrals": row.deferrals}
+    deferrals = row.deferrals + 1
+    return {"due_at": now + retry_after(deferrals, desk.mail_schedule), "deferrals": deferrals}
 
 
-def _events(session: Session, row: Delivery, outcome: Outcome) -> list[Happened]:
-    if outcome.verdict is Verdict.ACCEPTED and row.letter == letters.NOTICE:
-        return _sent(session, row)
-    return [_happened(KINDS[outcome.verdict], row, code=outcome.code)]
+def _attempt(one: Ended, now: datetime) -> dict[str, Any]:
+    outcome = one.outcome
+    return {
+        "id": uuid7(),
+        "delivery_id": one.row.id,
+        "number": one.row.attempt,
+        "verdict": outcome.verdict.value,
+        "code": outcome.code,
+        "reply": outcome.reply,
+        "peer": outcome.peer,
+        "tls": outcome.tls,
+        "at": now,
+    }
 
 
-def _sent(session: Session, row: Delivery) -> list[Happened]:
-    """One event for each client that the mail told."""
+def _events(session: Session, ended: Sequence[Ended]) -> list[Happened]:
+    """One event for each mail; for a notice that was taken, one for each client that it tells."""
+    taken = [one.row.id for one in ended if one.state is DeliveryState.ACCEPTED and one.row.letter == letters.NOTICE]
+    told = _clients_told(session, taken) if taken else {}
+    return [
+        happened
+        for row, outcome, state in ended
+        for happened in (
+            _sent(row, told.get(row.id, ()))
+            if state is DeliveryState.ACCEPTED and row.letter == letters.NOTICE
+            else [_happened(KINDS[outcome.verdict], row, code=outcome.code)]
+        )
+    ]
+
+
+def _clients_told(session: Session, delivery_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[tuple[UUID, str, str]]]:
+    """Return whom each mail tells: the notice, the client's key and its company."""
+    notice, client = table_of(Notice).c, table_of(Client).c
     query = (
-        select(Notice.id, Client.key, Client.company)
-        .join(DeliveryNotice, col(DeliveryNotice.notice_id) == Notice.id)
-        .join(Client, col(Client.id) == Notice.client_id)
-        .where(DeliveryNotice.delivery_id == row.id)
-        .order_by(col(Client.key))
+        sa.select(CARRIES.delivery_id, notice.id, client.key, client.company)
+        .join(table_of(Notice), notice.id == CARRIES.notice_id)
+        .join(table_of(Client), client.id == notice.client_id)
+        .where(CARRIES.delivery_id.in_(these(session, delivery_ids)))
+        .order_by(client.key)
     )
+    told: defaultdict[UUID, list[tuple[UUID, str, str]]] = defaultdict(list)
+    for delivery_id, notice_id, key, company in session.execute(query):
+        told[delivery_id].append((notice_id, key, company))
+    return told
+
+
+def _sent(row: Tried, told: Iterable[tuple[UUID, str, str]]) -> list[Happened]:
     shared = {"delivery": str(row.id), "attempt": row.attempt, "sha256": row.sha256}
     return [
         Happened(
@@ -410,50 +712,52 @@ def _sent(session: Session, row: Delivery) -> list[Happened]:
             announcement=row.announcement_id,
             data={"client": key, "company": company, **shared},
         )
-        for notice_id, key, company in session.exec(query)
+        for notice_id, key, company in told
     ]
 
 
-def _happened(kind: EventKind, row: Delivery, **data: object) -> Happened:
+def _happened(kind: EventKind, row: Tried | Delivery, **data: object) -> Happened:
     facts = {"letter": row.letter, "attempt": row.attempt, "sha256": row.sha256, **data}
     return Happened(kind=kind, about=row.id, announcement=row.announcement_id, data=facts)
 
 
-def _follow_safely(session: Session, desk: Desk, rows: Sequence[Delivery], *, now: datetime) -> None:
+def _follow_safely(session: Session, desk: Desk, delivery_ids: Sequence[UUID], *, now: datetime) -> None:
     """Draw the consequences in a savepoint: what the relay said must not be lost because a letter cannot be written.
 
     What fails is logged, since a person must mend it, and `catch_up` tries it again.
     """
     session.flush()
+    if not delivery_ids:
+        return
     try:
         with session.begin_nested():
-            _follow(session, desk, rows, now=now)
+            notices.reckon_told(session, desk, delivery_ids, now=now)
     except OperationalError:
         raise  # the database is in trouble: the worker writes all of it down again
     except Exception:
-        log.exception("what follows from mails could not be written down; the next tick tries again", mails=len(rows))
+        log.exception(
+            "what follows from mails could not be written down; the next tick tries again", mails=len(delivery_ids)
+        )
 
 
-def _follow(session: Session, desk: Desk, rows: Sequence[Delivery], *, now: datetime) -> None:
-    """Draw the consequences for notices and open items."""
-    session.flush()
-    told = [row for row in rows if row.state is DeliveryState.ACCEPTED and row.letter == letters.NOTICE]
-    if told:
-        notices.accepted(session, desk, told, now=now)
-    refused = [row for row in rows if row.state is DeliveryState.REFUSED and row.letter == letters.NOTICE]
-    if refused:
-        notices.failed(session, desk, refused, now=now)
+def _told_by(rows: Sequence[Delivery]) -> list[UUID]:
+    return [row.id for row in rows if row.letter == letters.NOTICE]
 
 
-def _close_items(session: Session, rows: Sequence[Delivery], *, by: str, now: datetime) -> None:
-    """Close what asked a person about mails that were unknown and are so no more, however they ended."""
-    for row in rows:
-        if row.state is not DeliveryState.UNKNOWN:
-            items.close_items(session, ItemKind.UNKNOWN_DELIVERY, about=row.id, by=by, now=now)
+def _close_items(session: Session, delivery_ids: Sequence[UUID], *, by: str, now: datetime) -> None:
+    """Close what asked a person about mails that were unknown, and of which more is known now."""
+    for delivery_id in delivery_ids:
+        items.close_items(session, ItemKind.UNKNOWN_DELIVERY, about=delivery_id, by=by, now=now)
 
 
-def _open_items(session: Session, rows: Sequence[Delivery], *, now: datetime) -> None:
+def _open_items(
+    session: Session, ended: Sequence[tuple[UUID, UUID | None, str, DeliveryState]], *, now: datetime
+) -> None:
     kinds = {DeliveryState.UNKNOWN: ItemKind.UNKNOWN_DELIVERY, DeliveryState.REFUSED: ItemKind.REFUSED_DELIVERY}
-    for row in rows:
-        if row.state in kinds and row.letter not in letters.TO_SUBSCRIBERS:
-            items.open_item(session, kinds[row.state], about=row.id, announcement=row.announcement_id, now=now)
+    for delivery_id, announcement_id, letter, state in ended:
+        if state in kinds and letter not in letters.TO_SUBSCRIBERS:
+            items.open_item(session, kinds[state], about=delivery_id, announcement=announcement_id, now=now)
+
+
+def _as_item(row: Delivery) -> tuple[UUID, UUID | None, str, DeliveryState]:
+    return row.id, row.announcement_id, row.letter, row.state

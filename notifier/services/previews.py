@@ -192,18 +192,6 @@ def _acknowledged(told: Told, now: datetime) -> date:
     return told.rule.earliest_effective_on(now, acknowledged_on=told.rule.day_of(now))
 
 
-def _under_contract(today: date) -> Any:  # noqa: ANN401 - a subquery
-    """Return the day on which each client signed the terms it is under on a day: the latest of those that were never
-    taken back.
-    """
-    return (
-        select(Terms.client_id, sa.func.max(Terms.signed_on).label("signed_on"))
-        .where(col(Terms.signed_on) <= today, col(Terms.replaced_at).is_(None))
-        .group_by(col(Terms.client_id))
-        .subquery()
-    )
-
-
 def _written_scope() -> tuple[Any, Any, Any]:
     """Return a client's services, regions and options as the database compares them."""
     return tuple(sa.cast(col(one), sa.Text) for one in (Client.services, Client.regions, Client.options))  # type: ignore[return-value] # three of them
@@ -211,7 +199,7 @@ def _written_scope() -> tuple[Any, Any, Any]:
 
 def _scoped(session: Session, today: date, counter: Counter) -> list[_Scoped]:
     """Return each distinct scope of the clients under contract, with what of the subject concerns them."""
-    signed, written = _under_contract(today), _written_scope()
+    signed, written = clients.under_contract(today), _written_scope()
     query = sa.select(*written, sa.func.count()).select_from(signed.join(Client, col(Client.id) == signed.c.client_id))
     found = []
     for services, regions, options, number in session.execute(query.group_by(*written).order_by(*written)):
@@ -230,7 +218,7 @@ def _by_mark(counter: Counter, scoped: Sequence[_Scoped]) -> dict[str, Seen]:
 
 def _held(today: date, scoped: Sequence[_Scoped]) -> Any:  # noqa: ANN401 - a subquery
     """Return the terms that each client whom the subject concerns is under on a day, and the mark of what does."""
-    signed = _under_contract(today)
+    signed = clients.under_contract(today)
     overrides = sa.cast(col(Terms.overrides), sa.Text).label("overrides")
     of_client = signed.join(Client, col(Client.id) == signed.c.client_id)
     dated = sa.and_(col(Terms.client_id) == signed.c.client_id, col(Terms.signed_on) == signed.c.signed_on)

@@ -4,11 +4,14 @@ way.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import version as installed
+from itertools import groupby, islice
+from operator import itemgetter
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Self, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -18,6 +21,8 @@ from notifier.models import (
     Announcement,
     Answer,
     AnswerKind,
+    Client,
+    Contact,
     Delivery,
     DeliveryNotice,
     Edition,
@@ -31,52 +36,202 @@ from notifier.models import (
 from notifier.models.base import uuid7
 from notifier.models.notice import CONCERNS_NO_MORE
 from notifier.rules.delivery_states import DeliveryState
-from notifier.rules.notice_states import NoticeState, NoticeStep
-from notifier.rules.registry_diff import as_json
+from notifier.rules.entries import SCOPE
+from notifier.rules.notice_states import NoticeState, NoticeStep, next_notice_state
+from notifier.rules.registry_diff import as_json, from_json
+from notifier.rules.scope import Scope, is_limited
 from notifier.rules.terms import Channel
 from notifier.services import doorbell, events, items, letters, provider
-from notifier.services.affected import Affected
+from notifier.services.affected import TOGETHER, Affected, Reach, Reached, Told
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
+from notifier.services.letter_notes import Clock, Company, Reader
+from notifier.services.rows import handed_in, insert_set, these
+
+Thing = TypeVar("Thing")
 
 CORRECTED = "the announcement has been corrected since"
 WIDENED = "more of the announcement concerns the client since"
+ANY_SCOPE = Scope()  # of clients whose scope makes no difference
+_COMPANY = (col(Client.company), col(Client.reseller))
 
 
 def tell(
     session: Session,
     desk: Desk,
     announcement: Announcement,
-    affected: Sequence[Affected],
+    reach: Reach,
     *,
-    purpose: str = letters.NOTICE,
     by: str,
     now: datetime,
 ) -> None:
-    """Raise one notice for each of these clients, and put what tells them in the outbox or among the paper."""
-    sealed = _seal(session, announcement, affected, now=now)
-    _raise(session, desk, announcement, affected, sealed, purpose=purpose, by=by, now=now)
+    """Raise one notice for each client that an announcement reaches, and put what tells them in the outbox or among the
+    paper.
+
+    All of it goes by sets, first the notices by client, then the mails by address, so that memory does not grow with
+    the number of clients.
+    """
+    sealed = _seal(session, announcement, reach.told, now=now)
+    for some in _by_sets(reach.each(session)):
+        _raise_notices(session, announcement, some, sealed, by=by, now=now)
+    told = {sealed[key]: one for key, one in reach.told.items()}
+    letters.post_notices(session, desk, announcement, _by_address(session, announcement, told), now=now)
+    _find_unwritten(session, announcement, by=by, now=now)
+    if any(one.channel is not Channel.MAIL for one in told.values()):
+        for letters_raised in _by_sets(_by_letter(session, announcement, told)):
+            _raise_paper(session, announcement, letters_raised, now=now)
+    doorbell.ring(session, doorbell.Bell.OUTBOX)
 
 
-def _raise(
+def _by_sets(many: Iterable[Thing]) -> Iterator[list[Thing]]:
+    rest = iter(many)
+    while some := list(islice(rest, TOGETHER)):
+        yield some
+
+
+def _raise_notices(
     session: Session,
-    desk: Desk,
     announcement: Announcement,
-    affected: Sequence[Affected],
+    reached: Sequence[Reached],
     sealed: Mapping[str, UUID],
     *,
-    purpose: str,
     by: str,
     now: datetime,
 ) -> None:
-    raised = [_notice(announcement, one, sealed[one.terms_key], now) for one in affected]
-    if raised:
-        session.execute(sa.insert(Notice), [notice.model_dump() for notice in raised])
-    by_client = {notice.client_id: notice for notice in raised}
-    events.record_all(
-        session, [_raised(announcement, one, by_client[one.client.id]) for one in affected], by=by, now=now
+    if not reached:
+        return
+    raised = [(uuid7(), one) for one in reached]
+    rows = [
+        {
+            "id": notice_id.hex,
+            "client_id": one.client_id.hex,
+            "terms_id": one.terms_id.hex,
+            "sealed_id": sealed[one.told.key].hex,
+            "state": NoticeState.RAISED if one.is_reachable else NoticeState.UNREACHED,
+            "channel": one.told.channel,
+        }
+        for notice_id, one in raised
+    ]
+    same = {"announcement_id": announcement.id, "edition": announcement.edition, "raised_at": now}
+    _insert_notices(session, rows, same)
+    events.record_all(session, [_happened(announcement, *one) for one in raised], by=by, now=now)
+    unreached = [notice_id for notice_id, one in raised if not one.is_reachable]
+    items.open_all(session, ItemKind.UNREACHABLE_CLIENT, about=unreached, announcement=announcement.id, now=now)
+
+
+def _insert_notices(session: Session, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
+    """Each takes its deadline from what was sealed."""
+    columns = sa.inspect(Notice).local_table.c
+    given = handed_in(session, {name: columns[name].type for name in rows[0]}, rows)
+    counted = {"object_by": Sealed.last_day, "object_until": Sealed.until, "holds_until": Sealed.opens_at}
+    chosen = sa.select(
+        *given.c,
+        *(sa.literal(value, columns[name].type) for name, value in same.items()),
+        *map(col, counted.values()),
+    ).join(Sealed, col(Sealed.id) == given.c.sealed_id)
+    session.execute(sa.insert(Notice).from_select([*rows[0], *same, *counted], chosen))
+
+
+@dataclass(frozen=True, slots=True)
+class _Raised:
+    """What the notices under one sealed deadline have in common, as they have been raised."""
+
+    told: Told
+    clock: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, announcement: Announcement, sealed_id: UUID, told: Told) -> Self:
+        """Follow the fields of Clock, but for the notice's own id."""
+        reckoning = told.reckoning
+        dated = (reckoning.last_day, reckoning.until, reckoning.opens_at)
+        return cls(told, (sealed_id, *dated, told.channel, announcement.edition))
+
+    def recipient(self, reader: Reader, company: Company, notice_id: UUID) -> letters.Addressee:
+        return letters.Addressee(
+            contact=reader,
+            client=company,
+            notice=Clock(notice_id, *self.clock),
+            rule=self.told.rule,
+            courtesy=self.told.channel is not Channel.MAIL,
+        )
+
+
+def _by_address(
+    session: Session, announcement: Announcement, told: Mapping[UUID, Told]
+) -> Iterator[list[letters.Addressee]]:
+    """Read whom the notices of an announcement, all of them new, are written to: in sets that no address is divided
+    between, one contact for each client and address.
+    """
+    is_apart = is_limited([from_json(change) for change in announcement.changes])
+    has = [col(one) for one in (Client.services, Client.regions, Client.options)] if is_apart else []
+    contact = [col(one) for one in (Contact.id, Contact.name, Contact.email, Contact.language, Contact.role)]
+    query = _to_contacts(announcement, [*contact, col(Notice.id), col(Notice.sealed_id), *_COMPANY, *has])
+    in_order = query.order_by(sa.func.lower(col(Contact.email)), col(Client.key), col(Contact.id))
+    under = {sealed_id: _Raised.of(announcement, sealed_id, one) for sealed_id, one in told.items()}
+    some: list[letters.Addressee] = []
+    address, written_to = "", set[UUID]()
+    for row in session.execute(in_order, execution_options={"yield_per": TOGETHER}):
+        reader, role, notice_id, raised = Reader(*row[:4]), row[4], row[5], under[row[6]]
+        if (folded := reader.email.casefold()) != address:
+            address, written_to = folded, set()
+            if len(some) >= TOGETHER:
+                yield some
+                some = []
+        if role in raised.told.rule.roles and notice_id not in written_to:
+            written_to.add(notice_id)
+            scope = Scope(**dict(zip(SCOPE, map(tuple, row[9:]), strict=True))) if is_apart else ANY_SCOPE
+            some.append(raised.recipient(reader, Company(row[7], row[8], scope), notice_id))
+    yield some
+
+
+def _find_unwritten(session: Session, announcement: Announcement, *, by: str, now: datetime) -> None:
+    """Put before a person whoever nothing was written to after all: its contacts left while the notices were raised."""
+    written = select(DeliveryNotice.notice_id).where(DeliveryNotice.notice_id == Notice.id).correlate(Notice).exists()
+    query = (
+        sa.select(*map(col, (Notice.id, Client.key, Client.company, Notice.object_by)))
+        .join(Client, col(Client.id) == Notice.client_id)
+        .where(col(Notice.announcement_id) == announcement.id, col(Notice.state) == NoticeState.RAISED)
+        .where(col(Notice.channel) == Channel.MAIL, ~written)
     )
-    _send(session, desk, announcement, affected, by_client, purpose=purpose, now=now)
+    found = session.execute(query).all()
+    if not found:
+        return
+    missed = [notice_id for notice_id, *_ in found]
+    state = next_notice_state(NoticeState.RAISED, NoticeStep.FAIL)
+    session.execute(sa.update(Notice).where(col(Notice.id).in_(these(session, missed))).values(state=state))
+    items.open_all(session, ItemKind.UNREACHABLE_CLIENT, about=missed, announcement=announcement.id, now=now)
+    happened = [
+        Happened(
+            kind=EventKind.NOTICE_UNREACHED,
+            about=notice_id,
+            announcement=announcement.id,
+            data={"client": key, "company": company, "object_by": object_by.isoformat()},
+        )
+        for notice_id, key, company, object_by in found
+    ]
+    events.record_all(session, happened, by=by, now=now)
+
+
+def _by_letter(session: Session, announcement: Announcement, told: Mapping[UUID, Told]) -> Iterator[dict[str, Any]]:
+    """Read the registered letters that the notices of an announcement, all of them new, are to be told by."""
+    contact = [col(one) for one in (Contact.id, Contact.language, Contact.role)]
+    query = _to_contacts(announcement, [col(Notice.id), col(Notice.sealed_id), *contact], outer=True)
+    in_order = query.where(col(Notice.channel) != Channel.MAIL, col(Notice.state) == NoticeState.RAISED)
+    rows = session.execute(
+        in_order.order_by(col(Client.key), col(Contact.id)), execution_options={"yield_per": TOGETHER}
+    )
+    for notice_id, contacts in groupby(rows, itemgetter(0)):
+        every = list(contacts)
+        one = told[every[0][1]]
+        attention = next((row[2:4] for row in every if row[4] in one.rule.roles), (None, None))
+        yield _letter(notice_id, announcement.edition, one.channel, *attention)
+
+
+def _to_contacts(announcement: Announcement, columns: Sequence[Any], *, outer: bool = False) -> sa.Select[Any]:
+    still_there = sa.and_(col(Contact.client_id) == Client.id, col(Contact.left_at).is_(None))
+    of_this = col(Notice.announcement_id) == announcement.id
+    notices = sa.select(*columns).select_from(Notice).join(Client, col(Client.id) == Notice.client_id)
+    return notices.join(Contact, still_there, isouter=outer).where(of_this)
 
 
 def tell_anew(
@@ -97,7 +252,7 @@ def tell_anew(
     known = _notices(session, announcement)
     already = _told(session, announcement) - _left_out(known)
     drop_unsent(session, announcement, by=by, now=now)
-    sealed = _seal(session, announcement, affected, now=now)
+    sealed = _seal(session, announcement, {one.terms_key: one.told for one in affected}, now=now)
     restarted = [one for one in affected if one.client.id in known]
     replaces = _before(session, before, [known[one.client.id] for one in restarted])
     for one in restarted:
@@ -131,14 +286,15 @@ def tell_more(
     `before` is the edition that they know.
     """
     known = _notices(session, announcement)
-    sealed = _seal(session, announcement, affected, now=now)
+    sealed = _seal(session, announcement, {one.terms_key: one.told for one in affected}, now=now)
     widened = [one for one in affected if one.client.id in known]
     back = _left_out(known)
     replaces = _before(session, before, [known[one.client.id] for one in widened])
     _drop_letters(session, [known[one.client.id].id for one in widened])
     for one in widened:
         _restart(session, announcement, known[one.client.id], one, sealed[one.terms_key], by=by, now=now)
-    _lapse_acknowledgements(session, [known[one.client.id].id for one in widened], why=WIDENED, by=by, now=now)
+    narrower = these(session, [known[one.client.id].id for one in widened])
+    _lapse_acknowledgements(session, narrower, why=WIDENED, by=by, now=now)
     session.flush()
     more = [one for one in widened if known[one.client.id].id not in back]
     again = [one for one in widened if known[one.client.id].id in back]
@@ -146,6 +302,26 @@ def tell_more(
     _send(session, desk, announcement, again, known, purpose=f"{purpose}.again", now=now)
     fresh = _without_notice(session, announcement, affected)
     _raise(session, desk, announcement, fresh, sealed, purpose=purpose, by=by, now=now)
+
+
+def _raise(
+    session: Session,
+    desk: Desk,
+    announcement: Announcement,
+    affected: Sequence[Affected],
+    sealed: Mapping[str, UUID],
+    *,
+    purpose: str,
+    by: str,
+    now: datetime,
+) -> None:
+    """Raise a notice for each of these clients, who had none, and send what tells them."""
+    reached = [
+        Reached(one.client.id, one.client.key, one.client.company, one.owed.terms.id, one.told, one.is_reachable)
+        for one in affected
+    ]
+    _raise_notices(session, announcement, reached, sealed, by=by, now=now)
+    _send(session, desk, announcement, affected, _notices(session, announcement), purpose=purpose, now=now)
 
 
 def leave_out(session: Session, notices: Sequence[Notice], *, by: str, now: datetime) -> None:
@@ -187,24 +363,7 @@ def _before(session: Session, edition: Edition, notices: Sequence[Notice]) -> di
 def _drop_letters(session: Session, notice_ids: Sequence[UUID]) -> None:
     """Letters that are not printed yet are written anew."""
     waiting = col(PaperLetter.state) == PaperState.WAITING
-    session.execute(sa.delete(PaperLetter).where(col(PaperLetter.notice_id).in_(notice_ids), waiting))
-
-
-def _notice(announcement: Announcement, one: Affected, sealed_id: UUID, now: datetime) -> Notice:
-    return Notice(
-        id=uuid7(),
-        announcement_id=announcement.id,
-        client_id=one.client.id,
-        terms_id=one.owed.terms.id,
-        sealed_id=sealed_id,
-        state=NoticeState.RAISED if one.is_reachable else NoticeState.UNREACHED,
-        object_by=one.reckoning.last_day,
-        object_until=one.reckoning.until,
-        holds_until=one.reckoning.opens_at,
-        channel=one.channel,
-        edition=announcement.edition,
-        raised_at=now,
-    )
+    session.execute(sa.delete(PaperLetter).where(col(PaperLetter.notice_id).in_(these(session, notice_ids)), waiting))
 
 
 def _restart(
@@ -248,10 +407,8 @@ def _send(
     now: datetime,
 ) -> None:
     """`replaces`: what clients were told before, by notice, which this takes the place of."""
-    for one in affected:
-        if not one.is_reachable:
-            about = by_client[one.client.id].id
-            items.open_item(session, ItemKind.UNREACHABLE_CLIENT, about=about, announcement=announcement.id, now=now)
+    unreached = [by_client[one.client.id].id for one in affected if not one.is_reachable]
+    items.open_all(session, ItemKind.UNREACHABLE_CLIENT, about=unreached, announcement=announcement.id, now=now)
     recipients = [
         letters.Recipient(
             contact=contact,
@@ -264,45 +421,48 @@ def _send(
         for one in affected
         for contact in one.addressed
     ]
-    letters.post_notices(session, desk, announcement, recipients, purpose=purpose, now=now)
-    _raise_paper(session, announcement, affected, by_client, now=now)
+    letters.post_notices(session, desk, announcement, [recipients], purpose=purpose, now=now)
+    by_letter = [one for one in affected if one.channel is not Channel.MAIL and one.is_reachable]
+    _raise_paper(session, announcement, [_letter_to(one, by_client[one.client.id]) for one in by_letter], now=now)
     doorbell.ring(session, doorbell.Bell.OUTBOX)
 
 
+def _letter_to(one: Affected, notice: Notice) -> dict[str, Any]:
+    attention = next(iter(one.addressed), None)
+    named = (attention.id, attention.language) if attention else (None, None)
+    return _letter(notice.id, notice.edition, one.channel, *named)
+
+
+def _letter(
+    notice_id: UUID, edition: int, channel: Channel, contact_id: UUID | None, language: str | None
+) -> dict[str, Any]:
+    return {
+        "id": uuid7(),
+        "notice_id": notice_id,
+        "contact_id": contact_id,
+        "channel": channel,
+        "edition": edition,
+        "language": language,
+    }
+
+
 def _raise_paper(
-    session: Session,
-    announcement: Announcement,
-    affected: Sequence[Affected],
-    by_client: Mapping[UUID, Notice],
-    *,
-    now: datetime,
+    session: Session, announcement: Announcement, raised: Sequence[dict[str, Any]], *, now: datetime
 ) -> None:
-    """Put a registered letter among those to be printed, for each client who is not told by mail with effect."""
+    """Put registered letters among those to be printed, for clients who are not told by mail with effect."""
+    if not raised:
+        return
     language = provider.get(session).languages.split()[0]
-    by_letter = [one for one in affected if one.channel is not Channel.MAIL and one.is_reachable]
-    for one in by_letter:
-        attention = next(iter(one.addressed), None)
-        notice = by_client[one.client.id]
-        session.add(
-            PaperLetter(
-                notice_id=notice.id,
-                contact_id=attention.id if attention else None,
-                channel=one.channel,
-                edition=notice.edition,
-                language=attention.language if attention else language,
-                raised_at=now,
-            )
-        )
-    if by_letter:
-        items.open_item(session, ItemKind.PAPER_TO_PRINT, about=announcement.id, announcement=announcement.id, now=now)
+    rows = [{**one, "language": one["language"] or language} for one in raised]
+    insert_set(session, PaperLetter, rows, {"raised_at": now})
+    items.open_item(session, ItemKind.PAPER_TO_PRINT, about=announcement.id, announcement=announcement.id, now=now)
 
 
 def _seal(
-    session: Session, announcement: Announcement, affected: Sequence[Affected], *, now: datetime
+    session: Session, announcement: Announcement, distinct: Mapping[str, Told], *, now: datetime
 ) -> dict[str, UUID]:
     """Keep each distinct deadline with everything it was computed from; a later table or contract never moves it."""
     versions = {"holidays": installed("holidays"), "tzdata": installed("tzdata")}
-    distinct = {one.terms_key: one.told for one in affected}
     rows = {
         key: Sealed(
             announcement_id=announcement.id,
@@ -326,10 +486,10 @@ def _seal(
     return {key: row.id for key, row in rows.items()}
 
 
-def _raised(announcement: Announcement, one: Affected, notice: Notice) -> Happened:
+def _happened(announcement: Announcement, notice_id: UUID, one: Reached) -> Happened:
     kind = EventKind.NOTICE_RAISED if one.is_reachable else EventKind.NOTICE_UNREACHED
-    data = {"client": one.client.key, "company": one.client.company, "object_by": notice.object_by.isoformat()}
-    return Happened(kind=kind, about=notice.id, announcement=announcement.id, data=data)
+    data = {"client": one.key, "company": one.company, "object_by": one.told.reckoning.last_day.isoformat()}
+    return Happened(kind=kind, about=notice_id, announcement=announcement.id, data=data)
 
 
 def _notices(session: Session, announcement: Announcement) -> dict[UUID, Notice]:
@@ -373,7 +533,7 @@ def drop_unsent(session: Session, announcement: Announcement, *, by: str, now: d
 
 def _lapse_acknowledgements(
     session: Session,
-    notice_ids: Any,  # noqa: ANN401 - ids, or what selects them
+    notice_ids: Any,  # noqa: ANN401 - what selects them
     *,
     why: str,
     by: str,

@@ -10,17 +10,24 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import sqlalchemy as sa
 from cryptography.fernet import InvalidToken
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from notifier.adapters.http import Answer, new_secret
 from notifier.models import Endpoint, EventKind, ItemKind, WebhookDelivery, WebhookState
 from notifier.rules.delivery_states import retry_after
-from notifier.services import doorbell, events, items
+from notifier.services import doorbell, events, holds, items
 from notifier.services.desk import Desk
 from notifier.services.outbox import MACHINE, database_now
 
 JITTER = 0.2
+_UNANSWERED = (
+    col(WebhookDelivery.state) == WebhookState.WAITING,
+    col(WebhookDelivery.attempt) > 0,
+    col(WebhookDelivery.last_status).is_(None),
+)
 
 
 class BadEndpoint(ValueError):
@@ -102,11 +109,20 @@ def enable(session: Session, endpoint_id: UUID, *, enabled: bool, by: str, now: 
 
 
 def claim(session: Session, desk: Desk, *, limit: int, now: datetime) -> list[Parcel]:
-    """Take what is due under a lease."""
+    """Take what is due under a lease.
+
+    What is new for an endpoint that gave no answer waits until what was tried there has been taken: a dead one costs a
+    time-out for each pause of the schedule, and not for each event, while the others wait for theirs.  Nothing is taken
+    while sending is on hold.
+    """
+    if holds.is_held(session):
+        return []
+    is_new, is_silent = col(WebhookDelivery.attempt) == 0, col(WebhookDelivery.endpoint_id).in_(_silent())
     due = (
         select(WebhookDelivery, Endpoint)
         .join(Endpoint, col(Endpoint.id) == WebhookDelivery.endpoint_id)
         .where(WebhookDelivery.state == WebhookState.WAITING, col(WebhookDelivery.due_at) <= now, col(Endpoint.enabled))
+        .where(~sa.and_(is_new, is_silent))
         .order_by(col(WebhookDelivery.due_at), col(WebhookDelivery.event_id))
         .limit(limit)
         .with_for_update(of=WebhookDelivery, skip_locked=True)
@@ -133,6 +149,8 @@ def settle(session: Session, desk: Desk, parcel: Parcel, answer: Answer, *, now:
     row.last_status, row.last_reason, row.lease_until = answer.status, answer.reason, None
     if answer.ok:
         row.state, row.delivered_at = WebhookState.DELIVERED, now
+        if row.attempt > 1:
+            _hear_again(session, row, now)
     elif row.attempt > len(desk.webhook_schedule):
         _exhaust(session, row, now)
     else:
@@ -156,6 +174,19 @@ def expire_leases(session: Session) -> int:
     if rows:
         doorbell.ring(session, doorbell.Bell.WEBHOOKS)
     return len(rows)
+
+
+def _silent() -> SelectOfScalar[UUID]:
+    """Select the endpoints that gave no answer, and where the same is tried again first."""
+    in_flight = sa.and_(col(WebhookDelivery.state) == WebhookState.CLAIMED, col(WebhookDelivery.attempt) > 1)
+    return select(WebhookDelivery.endpoint_id).where(sa.or_(sa.and_(*_UNANSWERED), in_flight)).distinct()
+
+
+def _hear_again(session: Session, row: WebhookDelivery, now: datetime) -> None:
+    """The endpoint answers: whatever waits for want of an answer is due now."""
+    waiting = sa.update(WebhookDelivery).where(*_UNANSWERED, col(WebhookDelivery.endpoint_id) == row.endpoint_id)
+    session.execute(waiting.where(col(WebhookDelivery.due_at) > now).values(due_at=now))
+    doorbell.ring(session, doorbell.Bell.WEBHOOKS)
 
 
 def _take(session: Session, row: WebhookDelivery, endpoint: Endpoint, secret: str, lease_until: datetime) -> Parcel:

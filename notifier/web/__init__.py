@@ -17,7 +17,7 @@ import structlog
 from flask import Flask, Response, abort, current_app, g, has_request_context, render_template, request, url_for
 from flask.sessions import SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
-from flask_babel import Babel
+from flask_babel import Babel, format_decimal, format_timedelta
 from flask_babel import lazy_gettext as later
 from flask_security import Security
 from flask_wtf.csrf import CSRFError, CSRFProtect
@@ -37,7 +37,7 @@ from werkzeug.sansio.utils import host_is_trusted
 
 from notifier import runtime as wiring
 from notifier import settings
-from notifier.adapters import dates
+from notifier.adapters import dates, logs
 from notifier.adapters.countries import country_name
 from notifier.models import Announcement, Provider
 from notifier.rules.notice_states import IllegalNoticeStep
@@ -48,6 +48,7 @@ from notifier.runtime import Runtime
 from notifier.services import (
     announcements,
     answers,
+    bounces,
     clients,
     going_live,
     letter_notes,
@@ -57,20 +58,35 @@ from notifier.services import (
     paper,
     provider,
     registry,
+    sends,
     users,
     watches,
     webhooks,
 )
-from notifier.web import api, auth, current, machines, mailbox, portal, public, public_subscriptions, staff, words
-from notifier.web.redaction import Redaction
+from notifier.web import (
+    api,
+    auth,
+    bounce_hook,
+    current,
+    machines,
+    mailbox,
+    portal,
+    public,
+    public_subscriptions,
+    staff,
+    tracing,
+    vitals,
+    words,
+)
 
 log = structlog.get_logger()
 
 LARGEST_REQUEST = 6 * 1024 * 1024
 A_YEAR = 31_536_000
+TEN = 10
 A_WORKING_DAY = timedelta(hours=12)  # after it, whoever is signed in signs in anew
 # Asked for by machines, before anything else works: no cookie, no look at the database, any host.
-UNGUARDED = ("/static/", "/healthz", "/readyz", "/robots.txt")
+UNGUARDED = ("/static/", "/healthz", "/readyz", "/metrics", "/robots.txt")
 
 # What a service refuses, as a status and a sentence that says what to do.
 ERRORS: Mapping[type[Exception], tuple[HTTPStatus, Any]] = MappingProxyType(
@@ -91,6 +107,7 @@ ERRORS: Mapping[type[Exception], tuple[HTTPStatus, Any]] = MappingProxyType(
         notices.NoSuchNotice: (HTTPStatus.NOT_FOUND, later("There is no such notice.")),
         paper.NoSuchLetter: (HTTPStatus.NOT_FOUND, later("There is no such letter.")),
         paper.NoSuchBatch: (HTTPStatus.NOT_FOUND, later("There is no such file of letters.")),
+        bounces.NoSuchBounce: (HTTPStatus.NOT_FOUND, later("No such mail has come back.")),
         outbox.NoSuchDelivery: (HTTPStatus.NOT_FOUND, later("There is no such delivery.")),
         registry.NoSuchVersion: (HTTPStatus.NOT_FOUND, later("The registry has no such version.")),
         registry.NoSuchEntry: (HTTPStatus.NOT_FOUND, later("The draft has no such entry.")),
@@ -114,6 +131,10 @@ ERRORS: Mapping[type[Exception], tuple[HTTPStatus, Any]] = MappingProxyType(
         registry.BadEntry: (
             HTTPStatus.CONFLICT,
             later("The registry does not take this as it stands now. Look at it again, then prepare a draft."),
+        ),
+        sends.NothingUnderWay: (
+            HTTPStatus.CONFLICT,
+            later("This announcement is a draft, or has been withdrawn: nothing of it is being sent."),
         ),
         going_live.AlreadyLive: (HTTPStatus.CONFLICT, later("This announcement has gone live already.")),
         announcements.NotADraft: (
@@ -170,9 +191,12 @@ ERRORS: Mapping[type[Exception], tuple[HTTPStatus, Any]] = MappingProxyType(
             HTTPStatus.BAD_REQUEST,
             later("This form is too old. Go back, load the page again, and send the form once more."),
         ),
-        sa.exc.OperationalError: (
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            later("The database does not answer. Nothing has been changed; try again in a moment."),
+        **dict.fromkeys(
+            (sa.exc.OperationalError, sa.exc.TimeoutError),  # the latter: every connection is in use
+            (
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                later("The database does not answer. Nothing has been changed; try again in a moment."),
+            ),
         ),
     }
 )
@@ -191,13 +215,13 @@ REFUSALS: Mapping[int, Any] = MappingProxyType(
 def create_app(runtime: Runtime) -> Flask:
     """Return the application over these working parts."""
     app = Flask("notifier.web", template_folder=None)
-    app.logger.addFilter(Redaction())  # Flask writes the path of whatever it could not serve
+    app.logger.addFilter(logs.Redaction())  # Flask writes the path of whatever it could not serve
     app.extensions |= {"notifier": runtime, "notifier.throttle": auth.Throttle(), "notifier.asks": auth.Throttle()}
     _configure(app, runtime)
     _speak(app)
     _render(app, runtime)
     _guard(app, runtime)
-    everybodys = (*public.ALL, public_subscriptions.pages, machines.pages, api.pages)
+    everybodys = (*public.ALL, public_subscriptions.pages, machines.pages, vitals.pages, api.pages, bounce_hook.pages)
     for blueprint in (auth.pages, *staff.ALL, portal.pages, *everybodys):
         app.register_blueprint(blueprint)
     if runtime.settings.mail.sender == "mailbox":
@@ -211,7 +235,9 @@ def create_app(runtime: Runtime) -> Flask:
 def create_app_from_environment() -> Flask:
     """Return the application for a server that knows this name alone; NOTIFIER_DATA_DIR says where the data is."""
     data_dir = Path(os.environ.get("NOTIFIER_DATA_DIR", "var"))
-    return create_app(wiring.build(settings.load(data_dir)))
+    wanted = settings.load(data_dir)
+    logs.configure(wanted.log_format)
+    return create_app(wiring.build(wanted))
 
 
 class Cookies(SecureCookieSessionInterface):
@@ -235,7 +261,7 @@ def _is_secure() -> bool:
         return said == "yes"
     try:
         return current.profile().base_url.startswith("https:")
-    except sa.exc.OperationalError:
+    except (sa.exc.OperationalError, sa.exc.TimeoutError):
         return True  # rather no cookie than one in clear; the page will say what is wrong
 
 
@@ -279,6 +305,8 @@ def _render(app: Flask, runtime: Runtime) -> None:
     app.add_template_filter(_instant, "instant")
     app.add_template_filter(_end_of_day, "end_of_day")
     app.add_template_filter(_country, "country")
+    app.add_template_filter(_until, "until")
+    app.add_template_filter(_rate, "rate")
     app.add_template_filter(words.word, "word")
     app.add_template_filter(words.steps_in_words, "steps_in_words")
     app.add_template_filter(period_in_words, "period_in_words")
@@ -329,6 +357,18 @@ def _end_of_day(day: date, zone: str = "") -> Markup:
     return _time(day.isoformat(), dates.end_of_day(day, zone or current.timezone(), current.language()))
 
 
+def _until(at: datetime) -> str:
+    """How long it is until an instant: "90 minutes", "2 days"."""
+    left: str = format_timedelta(max(at - current.now(), timedelta(minutes=1)), granularity="minute", threshold=2)
+    return left
+
+
+def _rate(number: float) -> str:
+    """A number with as many figures as it is worth: "1,250", "0.5"."""
+    written: str = format_decimal(round(number) if number >= TEN else round(number, 1) or 0.1)
+    return written
+
+
 def _time(machine: str, words: str) -> Markup:
     return Markup('<time datetime="{}">{}</time>').format(machine, words)
 
@@ -346,11 +386,13 @@ def _country(code: str) -> str:
 
 
 def _guard(app: Flask, runtime: Runtime) -> None:
+    tracing.trace(app)
     Security(app, auth.Staff(runtime), register_blueprint=False)
     csrf = CSRFProtect(app)
     csrf.exempt(portal.pages)  # it has no session: its forms carry a token made from the link
     csrf.exempt(public_subscriptions.pages)  # neither has it one
     csrf.exempt(api.pages)  # as that
+    csrf.exempt(bounce_hook.pages)  # who posts there signs, or brings a secret
 
     @app.before_request
     def refuse_strange_hosts() -> None:
@@ -400,7 +442,9 @@ def _set_headers(response: Response) -> Response:
 
 
 def _hsts() -> StrictTransportSecurity | None:
-    return StrictTransportSecurity().max_age(A_YEAR) if request.is_secure and _is_secure() else None
+    if request.path.startswith(UNGUARDED) or not request.is_secure:
+        return None
+    return StrictTransportSecurity().max_age(A_YEAR) if _is_secure() else None
 
 
 def _refuse(trouble: Exception) -> ResponseReturnValue:
@@ -418,7 +462,7 @@ def _refuse_http(trouble: HTTPException) -> ResponseReturnValue:
 
 
 def _message(status: HTTPStatus, sentence: Any) -> ResponseReturnValue:  # noqa: ANN401 - a lazy string
-    if request.path.startswith(api.PATH):
+    if request.path.startswith((api.PATH, bounce_hook.PATH)):
         return api.problem(status, sentence)
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         return _outage(sentence), status

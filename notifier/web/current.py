@@ -8,6 +8,7 @@ from functools import wraps
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Literal, ParamSpec, cast
 
+import sqlalchemy as sa
 from flask import abort, current_app, g, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import refresh
@@ -50,11 +51,19 @@ def now() -> datetime:
 
 
 def profile() -> Provider:
-    """Return the provider's profile as this request found it; looked up once."""
+    """Return the provider's profile as this request found it; looked up once, also where the database does not answer:
+    each look waits for seconds.
+    """
+    if "outage" in g and "profile" not in g:
+        raise g.outage
     if "profile" not in g:
-        with reading() as session:
-            g.profile = provider.get(session)
-            session.expunge_all()
+        try:
+            with reading() as session:
+                g.profile = provider.get(session)
+                session.expunge_all()
+        except (sa.exc.OperationalError, sa.exc.TimeoutError) as outage:
+            g.outage = outage
+            raise
     return cast("Provider", g.profile)
 
 

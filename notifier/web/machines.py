@@ -5,35 +5,15 @@ from __future__ import annotations
 from datetime import UTC, timedelta
 from http import HTTPStatus
 
-import sqlalchemy as sa
 from flask import Blueprint, Response, abort, redirect, url_for
 from flask.typing import ResponseReturnValue
 
-from notifier import runtime as wiring
 from notifier.web.current import now, profile, runtime
 
 HIDDEN = ("/notice/", "/sign-in", "/staff/", "/mailbox", "/subscriptions/")
 GOOD_FOR = timedelta(days=180)  # RFC 9116 recommends less than a year
 
 pages = Blueprint("machines", __name__)
-
-
-@pages.get("/healthz")
-def healthz() -> ResponseReturnValue:
-    """The process answers."""
-    return _plain("ok")
-
-
-@pages.get("/readyz")
-def readyz() -> ResponseReturnValue:
-    """The database answers, and its tables are those that this code knows."""
-    try:
-        is_ready = wiring.is_current(runtime().engine)
-    except sa.exc.SQLAlchemyError:
-        return _plain("the database does not answer", HTTPStatus.SERVICE_UNAVAILABLE)
-    if not is_ready:
-        return _plain("the database needs migrating", HTTPStatus.SERVICE_UNAVAILABLE)
-    return _plain("ready")
 
 
 @pages.get("/robots.txt")
@@ -65,5 +45,5 @@ def change_password() -> ResponseReturnValue:
     return redirect(url_for("auth.account"))
 
 
-def _plain(text: str, status: HTTPStatus = HTTPStatus.OK) -> ResponseReturnValue:
-    return Response(f"{text}\n", status=status, mimetype="text/plain")
+def _plain(text: str) -> ResponseReturnValue:
+    return Response(f"{text}\n", mimetype="text/plain")

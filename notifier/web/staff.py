@@ -17,6 +17,7 @@ from notifier.models import EventKind
 from notifier.services import announcements, clients, events, items, notices, provider, registry
 from notifier.web import (
     staff_announcements,
+    staff_bounces,
     staff_clients,
     staff_completeness,
     staff_corrections,
@@ -30,6 +31,7 @@ from notifier.web import (
     staff_own_lists,
     staff_paper,
     staff_registry,
+    staff_sending,
     staff_users,
     staff_watches,
     staff_webhooks,
@@ -58,6 +60,8 @@ ALL = (
     staff_own_lists.pages,
     staff_paper.pages,
     staff_items.pages,
+    staff_bounces.pages,
+    staff_sending.pages,
     staff_watches.pages,
     staff_webhooks.pages,
     staff_users.pages,

@@ -19,7 +19,18 @@ from sqlmodel import Session
 from notifier.models import Announcement, AnnouncementState, AnswerKind, Edition, OverrideKind
 from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.gate import Waits
-from notifier.services import announcements, going_live, items, letters, notices, overrides, paper, registry
+from notifier.services import (
+    announcements,
+    going_live,
+    holds,
+    items,
+    letters,
+    notices,
+    overrides,
+    pace,
+    paper,
+    registry,
+)
 from notifier.services.notices import Board, Row
 from notifier.web import refusals, staff_items
 from notifier.web.current import by, desk, language, needs, now, reading, timezone, transaction
@@ -95,7 +106,11 @@ def progress(announcement_id: UUID) -> ResponseReturnValue:
     with reading() as session:
         found = notices.board(session, announcements.get(session, announcement_id).id, now=now())
         fragment = render_template(
-            "web/staff/_progress.html", board=found, trouble=_trouble(found), announcement_id=announcement_id
+            "web/staff/_progress.html",
+            board=found,
+            pace=pace.progress(session, announcement_id, now=now(), limits=desk().mail_limits),
+            trouble=_trouble(found),
+            announcement_id=announcement_id,
         )
     return fragment, HTTPStatus.OK if found.in_flight else STOP_POLLING
 
@@ -160,6 +175,8 @@ def _board_page(announcement_id: UUID, form: Form, *, status: HTTPStatus = HTTPS
             announcement=announcement,
             announcement_id=announcement_id,
             board=found,
+            held=holds.is_held(session),
+            pace=pace.progress(session, announcement_id, now=now(), limits=desk().mail_limits),
             live=sum(row.notice.live_at is not None for row in found.rows),
             trouble=_trouble(found),
             ready=[row for row in waiting if has_begun and row.gate.is_open] if announcement.per_client else [],

@@ -20,7 +20,7 @@ from notifier.web import refusals
 from notifier.web.current import by, desk, language, needs, now, profile, reading, timezone, transaction
 from notifier.web.forms import Form
 from notifier.web.refusals import REFUSED
-from notifier.web.staff_previews import under_terms
+from notifier.web.staff_previews import forecast_of, under_terms
 
 CAUSE = ("from", "reference", "received_on")
 
@@ -207,6 +207,7 @@ def _preview_page(announcement_id: UUID, form: Form, *, status: HTTPStatus = HTT
             digest=announcements.digest_of(announcement),
             facts=letter_words.facts_of(announcement, language()),
             preview=found,
+            forecast=forecast_of(session, found),
             terms=terms,
             latest=latest,
             is_late=latest is not None and latest < now(),

@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 from notifier.models import (
     Announcement,
     Answer,
+    BounceMail,
     Client,
     Delivery,
     DeliveryNotice,
@@ -34,6 +35,7 @@ from notifier.web.forms import Form, as_uuid
 # About a whole announcement, and no one client: where to settle it.
 OF_THE_WHOLE: Mapping[ItemKind, str] = MappingProxyType(
     {
+        ItemKind.DOUBTED_MAILS: "staff_announcements.board",
         ItemKind.OVERRIDE_ASKED: "staff_announcements.board",  # once it is decided; before, the decision's own page
         ItemKind.PAPER_TO_PRINT: "staff_paper.letters",
         ItemKind.PROHIBITION_ENDED: "staff_drafts.preview",
@@ -44,8 +46,13 @@ OF_THE_WHOLE: Mapping[ItemKind, str] = MappingProxyType(
 OF_ITS_OWN: Mapping[ItemKind, tuple[str, str]] = MappingProxyType(
     {
         ItemKind.ENDPOINT_FAILING: ("staff_webhooks.listing", ""),
+        ItemKind.RELAY_FAILING: ("staff_sending.page", ""),
+        ItemKind.SENDING_ON_HOLD: ("staff_sending.page", ""),
         ItemKind.SOURCE_FAILING: ("staff_watches.source", "source_id"),
         ItemKind.SUGGESTION: ("staff_watches.suggestion", "suggestion_id"),
+        ItemKind.RETURNED_MAIL: ("staff_bounces.bounce", "bounce_id"),
+        ItemKind.AUTO_REPLY: ("staff_bounces.bounce", "bounce_id"),
+        ItemKind.COMPLAINT: ("staff_bounces.bounce", "bounce_id"),
     }
 )
 
@@ -88,6 +95,11 @@ def placed(session: Session, found: Sequence[Item]) -> list[Placed]:
         told[delivery_id].append(notice_id)
     for answer_id, notice_id in session.exec(select(Answer.id, Answer.notice_id).where(col(Answer.id).in_(about))):
         told[answer_id].append(notice_id)
+    came_back = select(BounceMail.id, DeliveryNotice.notice_id).where(col(BounceMail.id).in_(about))
+    for bounce_id, notice_id in session.exec(
+        came_back.join(DeliveryNotice, col(DeliveryNotice.delivery_id) == BounceMail.delivery_id)
+    ):
+        told[bounce_id].append(notice_id)
     watched = _watched(session, about)
     named = _companies(session, {notice_id for ids in told.values() for notice_id in ids})
     references, decisions = _references(session, found), _decisions(session, about)
@@ -101,7 +113,7 @@ def placed(session: Session, found: Sequence[Item]) -> list[Placed]:
             or watched.get(item.about_id, ())
             or tuple(references[one] for one in (item.announcement_id,) if one and item.kind in OF_THE_WHOLE),
             address=_page_of(item, [one for one in told[item.about_id] if one in named], named, decisions),
-            only_noted=item.kind is ItemKind.ENDPOINT_FAILING or item.about_id in other_mails,
+            only_noted=item.kind in {ItemKind.ENDPOINT_FAILING, ItemKind.DOUBTED_MAILS} or item.about_id in other_mails,
         )
         for item in found
     ]

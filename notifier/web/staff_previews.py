@@ -1,17 +1,23 @@
-"""What a preview shows of each set of terms: how many clients are under it, its deadline, and by when to send."""
+"""What a preview shows of each set of terms: how many clients are under it, its deadline, and by when to send; and when
+all would have been sent.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from sqlmodel import Session
+
 from notifier.models import AnnouncementKind
 from notifier.rules.gate import Waits
 from notifier.rules.terms import Pack
+from notifier.services import pace
 from notifier.services.affected import Affected
 from notifier.services.notices import waits_of
+from notifier.services.pace import Forecast
 from notifier.services.previews import Preview
-from notifier.web.current import desk
+from notifier.web.current import desk, now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,11 @@ def under_terms(found: Preview, kind: AnnouncementKind, effective_on: date | Non
         )
         for _, group in sorted(groups.items())
     ]
+
+
+def forecast_of(session: Session, found: Preview) -> Forecast:
+    """Return when the last mail would have left if this were published now."""
+    return pace.forecast(session, found.addresses, now=now(), limits=desk().mail_limits)
 
 
 def _latest_sending(one: Affected, effective_on: date | None) -> datetime | None:

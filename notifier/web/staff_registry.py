@@ -31,7 +31,7 @@ from notifier.services.timeline import Listed
 from notifier.web.current import by, desk, language, needs, now, profile, reading, timezone, transaction
 from notifier.web.forms import Form
 from notifier.web.staff_completeness import of_registry
-from notifier.web.staff_previews import under_terms
+from notifier.web.staff_previews import forecast_of, under_terms
 
 MOST_SHOWN = 200  # changes in full; of the others the names
 DRAFT = "draft"  # how an address names it beside the numbers of versions
@@ -233,6 +233,7 @@ def preview_page(form: Form, *, status: HTTPStatus = HTTPStatus.OK) -> ResponseR
             "web/staff/preview.html",
             form=form,
             preview=found,
+            forecast=forecast_of(session, found) if found else None,
             kind=kind,
             fields=KINDS[kind].fields,
             terms=under_terms(found, kind, None) if found else [],

@@ -53,6 +53,19 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "unknown": later("unknown: the answer of the mail server was lost"),
             "dropped": later("dropped: what it tells has been corrected or withdrawn"),
         },
+        "bounce": {
+            "failed": later("not delivered"),
+            "delayed": later("delayed: the mail server still tries"),
+            "delivered": later("delivered"),
+            "complaint": later("reported as unwanted"),
+            "auto_reply": later("automatic reply"),
+            "human_reply": later("reply of a person"),
+            "unreadable": later("not understood"),
+        },
+        "matched": {
+            "tag": later("by the address it came back to"),
+            "message_id": later("by the Message-ID that it quotes"),
+        },
         "verdict": {
             "accepted": later("accepted"),
             "deferred": later("not taken yet"),
@@ -228,6 +241,21 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "prohibition_ended": later("Disclosure that may be told now"),
             "suggestion": later("A subprocessor’s own list has changed"),
             "source_failing": later("A watched list cannot be read"),
+            "returned_mail": later("A mail came back, to be read by a person"),
+            "auto_reply": later("A machine answers that a notice is not read"),
+            "complaint": later("A notice was reported as unwanted"),
+            "relay_failing": later("A mail relay asks for something that must be mended"),
+            "sending_on_hold": later("Sending is on hold: nothing leaves"),
+            "doubted_mails": later("Mails that may have left before a copy was made: settle each on its client’s page"),
+        },
+        "hold_kind": {
+            "person": later("Somebody stopped it."),
+            "strange_folder": later(
+                "The data folder and the database do not belong together: one of them is a copy, or was restored."
+            ),
+            "older_database": later(
+                "The database is older than what the data folder has seen: a backup of it was restored."
+            ),
         },
         "role": {
             "auditor": later("auditor: reads everything, changes nothing"),
@@ -406,10 +434,21 @@ WORDS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
             "delivery.deferred": later("Mail not taken yet: to be tried again"),
             "delivery.refused": later("Mail refused"),
             "delivery.unknown": later("Mail handed over, answer lost"),
+            "delivery.pressing": later("Nobody knows whether a mail arrived, and it presses"),
             "delivery.settled": later("Arrival of a mail proved"),
             "delivery.returned": later("Mail came back"),
             "delivery.dropped": later("Mail dropped before it left"),
             "delivery.repeated": later("Mail sent again"),
+            "send.paused": later("Send paused"),
+            "send.resumed": later("Send resumed"),
+            "send.cancelled": later("Rest of a send cancelled"),
+            "relay.failing": later("A mail relay refuses us: sending through it pauses"),
+            "relay.recovered": later("A mail relay takes mails again"),
+            "hold.set": later("All sending put on hold"),
+            "hold.released": later("Sending released"),
+            "instance.joined": later("Machine joined to the instance"),
+            "bounce.received": later("Something came back for a mail"),
+            "bounce.read": later("What came back was read by a person"),
             "letter.accepted": later("Letter accepted by the mail server"),
             "answer.recorded": later("Answer recorded"),
             "answer.doubted": later("Withdrawal that looks like a machine’s: the objection stands"),

@@ -678,6 +678,20 @@ def _closing(language: str) -> Mapping[str, Fact]:
     }
 
 
+def _came_back(language: str) -> Mapping[str, Fact]:
+    then = {
+        "en": "The notice has been sent again, to protection@clinic.example.",
+        "fr": "La notification a été renvoyée, à protection@clinic.example.",
+    }
+    return {
+        "company": FIRST,
+        "returned_from": "dpo@clinic.example",
+        "returned_at": instant(ANSWERED_AT, PARIS, language),
+        "why": "550 5.1.1 <dpo@clinic.example>: user unknown",
+        "then": then[language],
+    }
+
+
 def _last_days(language: str) -> Mapping[str, Fact]:
     last_day = end_of_day(date(2026, 12, 22), PARIS, language)
     return {"entities": [{"company": FIRST, "last_day": last_day}]}
@@ -726,6 +740,7 @@ SCENES: Mapping[str, Scene] = MappingProxyType(
         "reminder": Scene(letter="reminder", about=an_announcement(), shared=_reminded, facts=_last_days),
         "reminder-emergency": Scene(letter="reminder", about=EMERGENCY, shared=_reminded_twice, facts=_last_days),
         "closing": Scene(letter="closing", about=an_announcement(), shared=lambda _language: {}, facts=_closing),
+        "bounced": Scene(letter="bounced", about=an_announcement(), shared=lambda _language: {}, facts=_came_back),
         "sign_in": Scene(
             letter="sign_in",
             shared=lambda _language: {},

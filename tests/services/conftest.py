@@ -21,5 +21,6 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def runtime(database_url: str, tmp_path: Path) -> Iterator[Runtime]:
     """For what needs transactions of its own: several at once, or the bells after a commit."""
     runtime = make_runtime(database_url, tmp_path / "data")
+    runtime.check_instance()  # as what is started does first
     yield runtime
     runtime.close()

@@ -32,12 +32,13 @@ def send_due(
 ) -> list[Mail]:
     """Hand over all that is due; the relay accepts everything but what `verdicts` says of an address."""
     mails = outbox.claim(session, desk, worker="worker", limit=1000, now=now)
-    outbox.hand_over(session, desk, [mail.delivery_id for mail in mails], worker="worker")
+    outbox.hand_over(session, desk, mails, worker="worker")
     session.expire_all()
     said = verdicts or {}
     outcomes = [
         Outcome(
             delivery_id=mail.delivery_id,
+            attempt=mail.attempt,
             verdict=said.get(mail.recipient, Verdict.ACCEPTED),
             code=250,
             reply="so be it",

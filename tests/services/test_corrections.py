@@ -106,10 +106,18 @@ class Story:
 
     def settle(self, mails: Sequence[Mail], verdict: Verdict, *, now: datetime = LATER, hand_over: bool = True) -> None:
         if hand_over:
-            outbox.hand_over(self.session, self.desk, [mail.delivery_id for mail in mails], worker="worker")
+            outbox.hand_over(self.session, self.desk, mails, worker="worker")
             self.session.expire_all()
         outcomes = [
-            Outcome(delivery_id=mail.delivery_id, verdict=verdict, code=None, reply="", peer=RELAY, tls="")
+            Outcome(
+                delivery_id=mail.delivery_id,
+                attempt=mail.attempt,
+                verdict=verdict,
+                code=None,
+                reply="",
+                peer=RELAY,
+                tls="",
+            )
             for mail in mails
         ]
         outbox.settle(self.session, self.desk, outcomes, worker="worker", now=now)

@@ -5,11 +5,12 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from sqlmodel import Session, select
+import pytest
+from sqlmodel import Session, col, select
 
 from notifier.adapters.sending import Verdict
 from notifier.models import Endpoint, Event, EventKind, OverrideKind, WebhookDelivery
-from notifier.services import answers, doorbell, events, going_live, notices, outbox, overrides, users
+from notifier.services import answers, doorbell, events, going_live, notices, outbox, overrides, rows, users
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
 from tests.factories import NOON, make_announcement, make_client, make_provider, make_user
@@ -66,6 +67,52 @@ def test_the_body_of_an_event_says_what_when_and_about_what(session: Session) ->
             "object_by": "2026-04-03",
         },
     }
+
+
+def test_thousands_are_recorded_in_their_order_whatever_they_hold(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rows, "TOGETHER", 7)
+    held = [{"n": n, "said": "a “quoted” \\ \n line", "empty": None, "list": [True, {"deep": 1.5}]} for n in range(40)]
+    happened = [Happened(kind=EventKind.NOTICE_RAISED, about=ONE, data=data) for data in held]
+    happened[3] = Happened(kind=EventKind.NOTICE_UNREACHED, about=OTHER, announcement=ONE, data={})
+
+    events.record_all(session, happened, by="user:ana", now=LATER)
+    events.record_all(session, [], by="user:ana", now=LATER)
+
+    told = events.history(session)
+    assert [(one.kind, one.about_id, one.announcement_id, one.data) for one in told] == [
+        (one.kind, one.about, one.announcement, one.data) for one in happened
+    ]
+    assert {(one.by, one.at) for one in told} == {("user:ana", LATER)}
+    ids = [one.id or 0 for one in told]
+    assert ids == sorted(set(ids))
+
+
+def test_each_endpoint_is_owed_the_events_it_asked_for_with_the_number_of_each(session: Session) -> None:
+    asked = {"all": [], "some": ["notice.sent"], "off": []}
+    made = {
+        name: Endpoint(url=f"https://{name}.example", sealed_secret="", kinds=kinds, created_at=NOON, created_by="t")
+        for name, kinds in asked.items()
+    }
+    made["off"].enabled = False
+    session.add_all(made.values())
+    kinds = [EventKind.NOTICE_RAISED, EventKind.NOTICE_SENT, EventKind.NOTICE_RAISED, EventKind.NOTICE_SENT]
+
+    events.record_all(
+        session, [Happened(kind=kind, about=ONE, data={"n": n}) for n, kind in enumerate(kinds)], by="test", now=NOON
+    )
+
+    recorded = {one.id: one for one in events.history(session)}
+    owed = session.exec(select(WebhookDelivery).order_by(col(WebhookDelivery.event_id))).all()
+    by_endpoint = {
+        name: [recorded[one.event_id].data["n"] for one in owed if one.endpoint_id == endpoint.id]
+        for name, endpoint in made.items()
+    }
+    assert by_endpoint == {"all": [0, 1, 2, 3], "some": [1, 3], "off": []}
+    assert [one.body for one in owed] == [events.body(recorded[one.event_id]) for one in owed]
+    assert {(one.state.value, one.attempt, one.due_at) for one in owed} == {("waiting", 0, NOON)}
+    assert doorbell.rung(session) == {doorbell.Bell.WEBHOOKS}
 
 
 def test_an_event_that_nobody_listens_for_rings_no_bell(session: Session) -> None:

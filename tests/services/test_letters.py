@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from datetime import date, timedelta
@@ -31,7 +32,7 @@ from notifier.services import (
     provider,
     registry,
 )
-from notifier.services.desk import Desk
+from notifier.services.desk import Desk, Memory
 from tests.factories import (
     NOON,
     REASONS,
@@ -154,6 +155,28 @@ def test_a_mail_written_under_an_old_key_is_rebuilt_as_long_as_that_key_is_kept(
 
     with pytest.raises(UnknownKey):
         letters.Filler(session, replace(desk, keyring=Keyring.of(b"n" * 32))).content(delivery)
+
+
+def test_what_was_sent_is_rebuilt_after_a_restart_and_a_new_key_to_the_digest_that_was_kept(
+    session: Session, desk: Desk
+) -> None:
+    hostile = "Zoé \u202e“Nan”\r\nBcc: everyone@list.example 👩‍⚕️ مستشفى " + "x" * 300
+    announced(session, desk, {"name": hostile}, {"email": "fr@client.example", "language": "fr"})
+    sent = {mail.recipient: mail for mail in send_due(session, desk, now=NOON)}
+    old = desk.keyring.keys[desk.keyring.current]
+    session.expire_all()
+
+    restarted = replace(desk, keyring=Keyring.of(b"n" * 32, old), moulds=Memory())
+    filler = letters.Filler(session, restarted)
+
+    for delivery in deliveries(session):
+        content = filler.content(delivery)
+        assert hashlib.sha256(content).hexdigest() == delivery.sha256
+        assert content == sent[delivery.address].content
+        message, _ = read(content)
+        assert [one.addr_spec for one in message["To"].addresses] == [sent[delivery.address].recipient]
+        assert not {"Bcc", "Cc"} & set(message.keys())
+    assert len(sent) == 2
 
 
 def test_the_database_keeps_no_token_but_its_digest(session: Session, desk: Desk) -> None:

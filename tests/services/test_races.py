@@ -489,8 +489,16 @@ def test_a_correction_while_the_worker_settles_starts_no_clock_with_the_old_text
     with postgresql.transaction() as session:
         (mail,) = outbox.claim(session, postgresql.desk, worker="worker", limit=10, now=NOON)
     with postgresql.transaction() as session:
-        outbox.hand_over(session, postgresql.desk, [mail.delivery_id], worker="worker")
-    outcome = Outcome(delivery_id=mail.delivery_id, verdict=Verdict.ACCEPTED, code=250, reply="", peer="relay", tls="")
+        outbox.hand_over(session, postgresql.desk, [mail], worker="worker")
+    outcome = Outcome(
+        delivery_id=mail.delivery_id,
+        attempt=mail.attempt,
+        verdict=Verdict.ACCEPTED,
+        code=250,
+        reply="",
+        peer="relay",
+        tls="",
+    )
 
     def settle(session: Session) -> None:  # so late that a letter about a later last day is written too
         outbox.settle(session, postgresql.desk, [outcome], worker="worker", now=NOON + 9 * A_DAY)

@@ -488,7 +488,15 @@ def test_an_address_whose_mail_is_on_the_wire_is_erased_by_the_next_sweep(sessio
     subscriptions.end(session, ends, now=SOON)
     sweep(session, now=SOON)
     assert [row.id for row in session.exec(select(Delivery))] == [mail.delivery_id]
-    deferred = Outcome(delivery_id=mail.delivery_id, verdict=Verdict.DEFERRED, code=451, reply="later", peer="", tls="")
+    deferred = Outcome(
+        delivery_id=mail.delivery_id,
+        attempt=mail.attempt,
+        verdict=Verdict.DEFERRED,
+        code=451,
+        reply="later",
+        peer="",
+        tls="",
+    )
     outbox.settle(session, desk, [deferred], worker="worker", now=SOON)
     session.flush()
     sweep(session, now=SOON)

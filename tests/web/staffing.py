@@ -122,9 +122,17 @@ def deliver(runtime: Runtime, verdict: Verdict, *, reply: str = "ok", code: int 
     with runtime.transaction() as session:
         mails = outbox.claim(session, runtime.desk, worker=WORKER, limit=limit, now=now())
     with runtime.transaction() as session:
-        outbox.hand_over(session, runtime.desk, [mail.delivery_id for mail in mails], worker=WORKER)
+        outbox.hand_over(session, runtime.desk, mails, worker=WORKER)
     ended = [
-        Outcome(delivery_id=mail.delivery_id, verdict=verdict, code=code, reply=reply, peer="127.0.0.1:25", tls="")
+        Outcome(
+            delivery_id=mail.delivery_id,
+            attempt=mail.attempt,
+            verdict=verdict,
+            code=code,
+            reply=reply,
+            peer="127.0.0.1:25",
+            tls="",
+        )
         for mail in mails
     ]
     with runtime.transaction() as session:

@@ -1,18 +1,15 @@
 """What machines ask for, at addresses that are the same everywhere."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from flask.testing import FlaskClient
 from pydantic import ValidationError
 
-from notifier.runtime import Runtime, make_engine
+from notifier.runtime import Runtime
 from notifier.settings import SecuritySettings
-from tests.factories import make_app, make_provider, make_runtime
+from tests.factories import make_app, make_provider
 from tests.web.visiting import LATER, clock, runtime
 
 __all__ = ["clock", "runtime"]
@@ -23,37 +20,6 @@ def browser(runtime: Runtime) -> FlaskClient:
     with runtime.transaction() as session:
         make_provider(session, base_url="https://notices.hosting.example")
     return make_app(runtime).test_client()
-
-
-def test_health_is_said_without_a_cookie(browser: FlaskClient) -> None:
-    for path, said in (("/healthz", "ok\n"), ("/readyz", "ready\n")):
-        page = browser.get(path)
-        assert (page.status_code, page.text, page.mimetype) == (200, said, "text/plain")
-        assert "Set-Cookie" not in page.headers
-
-
-@pytest.fixture
-def unmigrated(tmp_path: Path) -> Iterator[Runtime]:
-    runtime = make_runtime(f"sqlite:///{tmp_path / 'empty.db'}", tmp_path)
-    yield runtime
-    runtime.close()
-
-
-def test_an_instance_whose_database_is_not_migrated_lives_but_is_not_ready(unmigrated: Runtime) -> None:
-    browser = make_app(unmigrated).test_client()
-
-    assert browser.get("/healthz").status_code == 200
-    assert (browser.get("/readyz").status_code, browser.get("/readyz").text) == (503, "the database needs migrating\n")
-
-
-def test_an_instance_without_its_database_lives_but_is_not_ready(unmigrated: Runtime, tmp_path: Path) -> None:
-    gone = replace(unmigrated, engine=make_engine(f"sqlite:///{tmp_path / 'no' / 'such' / 'folder.db'}"))
-    browser = make_app(gone).test_client()
-
-    assert browser.get("/healthz").status_code == 200
-    assert (browser.get("/readyz").status_code, browser.get("/readyz").text) == (503, "the database does not answer\n")
-    with pytest.raises(sa.exc.OperationalError):
-        gone.engine.connect()
 
 
 def test_robots_are_kept_from_links_and_staff(browser: FlaskClient) -> None:

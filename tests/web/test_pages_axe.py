@@ -65,6 +65,8 @@ STAFF = (
     "/staff/clients/import",
     "/staff/contracts",
     "/staff/watches",
+    "/staff/bounces",
+    "/staff/sending",
     "/staff/webhooks",
     "/staff/users",
     "/staff/events",

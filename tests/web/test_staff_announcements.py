@@ -1,22 +1,26 @@
 """Publishing a change of the registry, the board, and going live."""
 
+import re
 from datetime import timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlmodel import select
 
 from notifier.adapters.sending import Verdict
-from notifier.models import AnnouncementKind, AnnouncementState
+from notifier.models import AnnouncementKind, AnnouncementState, Attempt, Delivery
+from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.notice_states import NoticeState
 from notifier.runtime import now
 from notifier.services import registry
 from tests.factories import REASONS, make_client
-from tests.web.staffing import Staffer, clock, desk_clerk, runtime
+from tests.web.staffing import Staffer, clock, deliver, desk_clerk, runtime
 
 __all__ = ["clock", "desk_clerk", "runtime"]
 
 WHY = {"reasons_en": REASONS["en"], "reasons_fr": REASONS["fr"]}
 PREVIEW = "/staff/registry/draft/preview"
+OPTIC = {"activities": "Fibre noire", "country": "France"}
 
 
 @pytest.fixture
@@ -402,3 +406,73 @@ def test_a_period_that_a_contract_leaves_blank_is_said_and_everything_typed_is_k
     assert "A contract pack leaves this period blank." in refused.text
     assert REASONS["en"] in refused.text
     assert 'value="2027-01-15"' in refused.text
+
+
+# --- how fast, and until when ----------------------------------------------------------------------------------------
+
+
+def left_yesterday(desk_clerk: Staffer, *, mails: int = 30) -> None:
+    """Mails of a minute each three seconds have left before: twenty a minute."""
+    with desk_clerk.runtime.transaction() as session:
+        some = session.exec(select(Delivery)).first()
+        assert some
+        for number in range(mails):
+            names = {"purpose": f"old {number}", "message_id": f"<{number}@hosting.example>", "announcement_id": None}
+            written = {**some.model_dump(exclude={"id"}), **names, "state": DeliveryState.ACCEPTED}
+            old = Delivery(**written)
+            session.add(old)
+            session.flush()
+            at = now() - timedelta(days=1, seconds=3 * number)
+            session.add(Attempt(delivery_id=old.id, number=1, verdict=Verdict.ACCEPTED, code=250, peer="relay", at=at))
+
+
+def test_the_board_says_how_many_have_left_and_when_the_last_one_will_have(desk_clerk: Staffer) -> None:
+    path = desk_clerk.announce(*({} for _ in range(5)))
+    left_yesterday(desk_clerk)
+    deliver(desk_clerk.runtime, Verdict.ACCEPTED, limit=2)
+
+    for page in (desk_clerk.get(path).text, desk_clerk.get(f"{path}/progress").text):
+        said = " ".join(page.split())
+        assert '<progress max="5" value="2" aria-label="Mails that have left"></progress>' in said
+        assert "2 of 5 mails have left. 2 within the last 5 minutes. At 20 a minute, the last will have left" in said
+        assert re.search(r"14:0\d \(Paris time\)</time>, in about \d+ (second|minute)", said)
+
+
+def test_the_board_says_that_all_have_left(desk_clerk: Staffer) -> None:
+    path = desk_clerk.announce({}, {})
+    desk_clerk.deliver()
+
+    said = " ".join(desk_clerk.get(path).text.split())
+
+    assert "2 of 2 mails have left. All have left." in said
+    assert "within the last 5 minutes" not in said
+
+
+def test_the_board_says_that_nothing_leaves(desk_clerk: Staffer) -> None:
+    path = desk_clerk.announce({}, {})
+    desk_clerk.clock.shift(timedelta(minutes=6))
+
+    said = " ".join(desk_clerk.get(path).text.split())
+
+    assert "0 of 2 mails have left. None has left within the last 5 minutes." in said
+    assert "a minute" not in said
+
+
+def test_the_board_says_what_came_to_another_end(desk_clerk: Staffer) -> None:
+    path = desk_clerk.announce({}, {})
+    desk_clerk.deliver(Verdict.REFUSED, reply="no such user", code=550)
+
+    said = " ".join(desk_clerk.get(path).text.split())
+
+    assert "0 of 2 mails have left. None is still to leave: the others were refused" in said
+
+
+def test_the_preview_says_how_long_sending_would_take(with_draft: Staffer) -> None:
+    before = " ".join(with_draft.get(PREVIEW).text.split())
+    with_draft.send(PREVIEW, "/announcements", WHY)
+    left_yesterday(with_draft)
+    with_draft.send("/staff/registry/draft/entries?replaces=optexemple", "/entries", {**OPTIC, "name": "Troisfibres"})
+    after = " ".join(with_draft.get(PREVIEW).text.split())
+
+    assert "If it is published now: 1 mail. How fast they leave is not known before some have left." in before
+    assert "If it is published now: 1 mail. At 20 a minute, the last will have left" in after
