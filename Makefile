@@ -7,7 +7,7 @@ BIN := .venv/bin
 PROJECT := pyproject.toml notifier/__init__.py
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check fmt bench translations migration lock dev-setup
+.PHONY: help run test check fmt faults bench translations migration lock dev-setup
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
@@ -30,8 +30,13 @@ fmt: .venv/.for-developing ## Format the code and mend what can be mended by mac
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-bench: .venv/.for-developing ## Run every benchmark, one after the other
-	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python -m benchmarks.$$(basename $$script .py); done
+faults: .venv/.for-developing ## Every fault in its long form: hours; docs/faults.md says what each shows
+	NOTIFIER_FAULTS=long $(BIN)/python -m pytest tests/faults -n 2 --dist worksteal -rP $(args)
+
+bench: .venv/.for-developing ## Run every benchmark, one after the other (args=--full for the sizes of the goals)
+	@set -e; for script in $(filter-out benchmarks/common.py benchmarks/figures.py,$(wildcard benchmarks/*.py)); do echo "== $$script"; \
+		$(BIN)/python -m benchmarks.$$(basename $$script .py) $(args); done
+	@$(BIN)/python -m benchmarks.figures
 
 translations: .venv/.for-developing ## Take the pages' words into the French catalogue, and compile it
 	@mkdir -p build

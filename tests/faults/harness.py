@@ -62,9 +62,9 @@ def process(*command: str | Path, **environment: str) -> Iterator[subprocess.Pop
 
 
 @contextmanager
-def relay(journal: Path, *, seed: int, faults: float, pace: float) -> Iterator[int]:
+def relay(journal: Path, *, seed: int, faults: float, pace: float, port: int = 0) -> Iterator[int]:
     """A relay that misbehaves now and then; yields its port.  What it accepted is in the journal before it says so."""
-    port = free_port()
+    port = port or free_port()
     options = {"port": port, "journal": journal, "seed": seed, "faults": faults, "pace": pace}
     said = [f"--{name}={value}" for name, value in options.items()]
     with process(sys.executable, "-m", "tests.sink", *said):
@@ -91,6 +91,11 @@ class Crew:
             worker = self._hire()
             assert worker.pid
             self._at_work[worker.pid] = worker
+
+    @property
+    def pids(self) -> list[int]:
+        """Those at work."""
+        return sorted(self._at_work)
 
     def busy(self) -> list[int]:
         """Those at work who have mails in their hands, by what the database says."""

@@ -1,4 +1,6 @@
-"""Workers are killed over and over while they hand over mail; then the relay's journal is held against the database."""
+"""Row 1 of the fault matrix: workers are killed over and over while they hand over mail; then the relay's journal is
+held against the database.
+"""
 
 import random
 import sys
@@ -17,11 +19,13 @@ from notifier.models import Attempt, Delivery, Event, EventKind, Item, ItemKind
 from notifier.rules.delivery_states import DeliveryState
 from notifier.runtime import Runtime, now
 from tests.factories import make_announcement, make_client, make_provider, make_runtime
-from tests.faults.harness import Crew, read_journal, relay, wait_for
+from tests.faults.figures import IS_LONG, times
+from tests.faults.harness import Crew, free_port, read_journal, relay, wait_for
 from tests.faults.worker import Order, spawn
 from tests.sink import Accepted
 
 LEASE = 8.0  # seconds; the margin before its end is 5
+MAILS_OF_A_ROUND = 10  # sessions, as shipped: so many may be unknown after one kill
 OPEN = (DeliveryState.WAITING, DeliveryState.CLAIMED, DeliveryState.HANDING_OVER)
 
 
@@ -74,6 +78,7 @@ class Aftermath:
 
 def put_in_the_outbox(runtime: Runtime, mails: int) -> None:
     """Publish one announcement to as many clients, of one contact each."""
+    runtime.check_instance()  # as at the first start, before anything is sent
     with runtime.transaction() as session:
         make_provider(session)
         for number in range(mails):
@@ -88,7 +93,7 @@ def torment(crew: Crew, ordeal: Ordeal, chance: random.Random) -> None:
         wait_for(lambda: bool(crew.busy()), seconds=20, else_say="no worker takes a mail")
         crew.put_to_sleep(crew.busy()[0])
         crew.hire(1)
-    give_up = time.monotonic() + 2 * ordeal.kills  # a kill takes half a second where nothing else runs
+    give_up = time.monotonic() + 60 + 4 * ordeal.kills  # a kill takes half a second where nothing else runs
     while crew.kills < ordeal.kills:
         assert time.monotonic() < give_up, f"only {crew.kills} kills found a worker with mails in its hands"
         time.sleep(chance.uniform(0.3, 0.5))
@@ -104,20 +109,22 @@ def still_open(engine: sa.Engine) -> int:
 
 def go_through(ordeal: Ordeal, runtime: Runtime, database_url: str, folder: Path) -> Aftermath:
     put_in_the_outbox(runtime, ordeal.mails)
-    journal = folder / "journal"
-    with relay(journal, seed=7, faults=0.12, pace=ordeal.pace) as port:
-        settings = {
-            "mail": {
-                "sender": "smtp", "host": "127.0.0.1", "port": port, "security": "none",
-                "lease_seconds": LEASE, "retry_schedule": [0.5, 1.0],
-            }
-        }  # fmt: skip
-        crew = Crew(runtime.engine, lambda: spawn(database_url, folder, settings, ordeal.order))
-        try:
+    journal, port = folder / "journal", free_port()
+    settings = {
+        "mail": {
+            "sender": "smtp", "host": "127.0.0.1", "port": port, "security": "none",
+            "lease_seconds": LEASE, "retry_schedule": [0.5, 1.0], "rest_schedule": [0.2],
+        }
+    }  # fmt: skip
+    crew = Crew(runtime.engine, lambda: spawn(database_url, folder, settings, ordeal.order))
+    patience = 60 + ordeal.mails / 20
+    try:
+        with relay(journal, port=port, seed=7, faults=0.12, pace=ordeal.pace):
             torment(crew, ordeal, random.Random(11))
-            wait_for(lambda: not still_open(runtime.engine), seconds=60, else_say="mails wait or are held")
-        finally:
-            crew.dismiss()
+        with relay(journal, port=port, seed=8, faults=0.12, pace=0):  # what is left need not take as long
+            wait_for(lambda: not still_open(runtime.engine), seconds=patience, else_say="mails wait or are held")
+    finally:
+        crew.dismiss()
     with Session(runtime.engine) as session:
         deliveries = session.exec(select(Delivery)).all()
     aftermath = Aftermath(kills=crew.kills, journal=read_journal(journal), deliveries=deliveries)
@@ -126,18 +133,31 @@ def go_through(ordeal: Ordeal, runtime: Runtime, database_url: str, folder: Path
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(7200 if IS_LONG else 240)
 def test_killed_workers_send_nobody_twice_and_lose_nobody(postgresql_url: str, tmp_path: Path) -> None:
-    ordeal = Ordeal(order=Order.OURS, mails=1200, workers=3, sleepers=2, kills=64, pace=0.06)
+    kills, pace = times(64, 3000), 0.15 if IS_LONG else 0.06
+    ordeal = Ordeal(
+        order=Order.OURS, mails=times(1200, 24_000), workers=3, sleepers=times(2, 6), kills=kills, pace=pace
+    )
 
     with closing(make_runtime(postgresql_url, tmp_path)) as runtime:
         aftermath = go_through(ordeal, runtime, postgresql_url, tmp_path)
 
-        assert aftermath.kills >= 60
+        assert aftermath.kills == kills
+        assert len(aftermath.those(DeliveryState.UNKNOWN)) <= MAILS_OF_A_ROUND * (kills + ordeal.sleepers) + faulty(
+            ordeal
+        )
         assert aftermath.twice == []
         assert aftermath.lost == []
         assert aftermath.copies.keys() <= {delivery.message_id for delivery in aftermath.deliveries}
         assert_that_the_records_agree(runtime, aftermath)
+
+
+def faulty(ordeal: Ordeal) -> int:
+    """How many mails may be unknown because the relay cut the connection after it had taken them: a sixth of the
+    faults, with room for chance.
+    """
+    return round(ordeal.mails * 0.12 / 6 * 2) + 20
 
 
 def assert_that_the_records_agree(runtime: Runtime, aftermath: Aftermath) -> None:
@@ -158,14 +178,14 @@ def assert_that_the_records_agree(runtime: Runtime, aftermath: Aftermath) -> Non
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600 if IS_LONG else 240)
 def test_the_control_that_marks_mails_after_sending_them_is_caught_sending_twice(
     postgresql_url: str, tmp_path: Path
 ) -> None:
-    ordeal = Ordeal(order=Order.NAIVE, mails=500, workers=3, sleepers=2, kills=20, pace=0.06)
+    ordeal = Ordeal(order=Order.NAIVE, mails=times(500, 1500), workers=3, sleepers=2, kills=times(20, 80), pace=0.06)
 
     with closing(make_runtime(postgresql_url, tmp_path)) as runtime:
         aftermath = go_through(ordeal, runtime, postgresql_url, tmp_path)
 
-    assert len(aftermath.twice) >= 5
+    assert len(aftermath.twice) >= times(5, 10)
     assert aftermath.lost == []
