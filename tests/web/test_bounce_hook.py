@@ -129,7 +129,7 @@ def test_what_is_not_signed_is_refused(runtime: Runtime, provider: FlaskClient, 
         assert session.exec(select(BounceMail)).all() == []
 
 
-@pytest.mark.parametrize("secret", [SECRET, TOKEN])
+@pytest.mark.parametrize("secret", [SECRET, TOKEN], ids=["whsec", "plain"])
 def test_the_secret_may_be_brought_as_a_token(database_url: str, tmp_path: Path, secret: str) -> None:
     runtime = make(database_url, tmp_path / "own", secret)
     mail, headers = bounce(runtime), {"Authorization": f"Bearer {secret}"}
