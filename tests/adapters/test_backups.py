@@ -180,6 +180,7 @@ def test_a_name_that_leads_out_of_the_folder_is_refused(data_dir: Path, tmp_path
         (b"no archive at all", "cannot be read as a backup"),
         (gzip.compress(b"no tar"), "cannot be read as a backup"),
     ],
+    ids=["empty", "no archive", "no tar"],
 )
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes, sentence: str) -> None:
     file = tmp_path / "backup.tar.gz"
