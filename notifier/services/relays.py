@@ -40,7 +40,7 @@ from notifier.services.rows import insert_new
 log = structlog.get_logger()
 
 MACHINE = "notifier"
-TRIAL = timedelta(minutes=2)  # for the answer to the first mail after a rest; until then nobody sends another
+TRIAL = timedelta(seconds=30)  # for the answer to the first mail after a rest; a worker that dies over it costs no more
 USE = timedelta(minutes=2)  # without a claim, a relay that is for one worker at a time is anybody's
 FORGOTTEN_AFTER = timedelta(hours=1)  # that a domain put mails off, and nothing of it since
 LATER = 4  # first digit of a reply code: not now

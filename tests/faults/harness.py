@@ -1,11 +1,9 @@
 """What the tests of crashes share: processes, patience with an end, and a crew of workers to be killed."""
 
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +15,6 @@ from sqlmodel import Session, col, select
 
 from notifier.models import Delivery
 from notifier.rules.delivery_states import DeliveryState
-from tests.sink import Accepted
 
 ROOT = Path(__file__).parents[2]
 HELD = (DeliveryState.CLAIMED, DeliveryState.HANDING_OVER)
@@ -59,21 +56,6 @@ def process(*command: str | Path, **environment: str) -> Iterator[subprocess.Pop
                 running.wait(20)
             except subprocess.TimeoutExpired:
                 os.killpg(running.pid, signal.SIGKILL)  # its own group: it and its children
-
-
-@contextmanager
-def relay(journal: Path, *, seed: int, faults: float, pace: float, port: int = 0) -> Iterator[int]:
-    """A relay that misbehaves now and then; yields its port.  What it accepted is in the journal before it says so."""
-    port = port or free_port()
-    options = {"port": port, "journal": journal, "seed": seed, "faults": faults, "pace": pace}
-    said = [f"--{name}={value}" for name, value in options.items()]
-    with process(sys.executable, "-m", "tests.sink", *said):
-        wait_for(lambda: answers(port), seconds=15, else_say="the relay does not answer")
-        yield port
-
-
-def read_journal(journal: Path) -> list[Accepted]:
-    return [Accepted(**json.loads(line)) for line in journal.read_text().splitlines()]
 
 
 class Crew:

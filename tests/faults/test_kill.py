@@ -20,11 +20,16 @@ from notifier.rules.delivery_states import DeliveryState
 from notifier.runtime import Runtime, now
 from tests.factories import make_announcement, make_client, make_provider, make_runtime
 from tests.faults.figures import IS_LONG, times
-from tests.faults.harness import Crew, free_port, read_journal, relay, wait_for
+from tests.faults.ground import relay_process
+from tests.faults.harness import Crew, free_port, wait_for
+from tests.faults.sink import Fault, Taken, read_journal
 from tests.faults.worker import Order, spawn
-from tests.sink import Accepted
 
 LEASE = 8.0  # seconds; the margin before its end is 5
+SHARE = 0.024  # of the mails, for each of five faults
+FAULTS = dict.fromkeys(
+    (Fault.GREYLIST, Fault.STORAGE, Fault.RESET_IN_BODY, Fault.CUT_AFTER_ACCEPTING, Fault.LATE), str(SHARE)
+)
 MAILS_OF_A_ROUND = 10  # sessions, as shipped: so many may be unknown after one kill
 OPEN = (DeliveryState.WAITING, DeliveryState.CLAIMED, DeliveryState.HANDING_OVER)
 
@@ -46,7 +51,7 @@ class Aftermath:
     """What the relay's journal and the database say once nothing is due any more."""
 
     kills: int
-    journal: Sequence[Accepted]
+    journal: Sequence[Taken]
     deliveries: Sequence[Delivery]
 
     @property
@@ -119,9 +124,9 @@ def go_through(ordeal: Ordeal, runtime: Runtime, database_url: str, folder: Path
     crew = Crew(runtime.engine, lambda: spawn(database_url, folder, settings, ordeal.order))
     patience = 60 + ordeal.mails / 20
     try:
-        with relay(journal, port=port, seed=7, faults=0.12, pace=ordeal.pace):
+        with relay_process(journal, FAULTS, port=port, seed=7, pace=ordeal.pace):
             torment(crew, ordeal, random.Random(11))
-        with relay(journal, port=port, seed=8, faults=0.12, pace=0):  # what is left need not take as long
+        with relay_process(journal, FAULTS, port=port, seed=8):  # what is left need not take as long
             wait_for(lambda: not still_open(runtime.engine), seconds=patience, else_say="mails wait or are held")
     finally:
         crew.dismiss()
@@ -154,10 +159,10 @@ def test_killed_workers_send_nobody_twice_and_lose_nobody(postgresql_url: str, t
 
 
 def faulty(ordeal: Ordeal) -> int:
-    """How many mails may be unknown because the relay cut the connection after it had taken them: a sixth of the
+    """How many mails may be unknown because the relay cut the connection after it had taken them: a fifth of the
     faults, with room for chance.
     """
-    return round(ordeal.mails * 0.12 / 6 * 2) + 20
+    return round(ordeal.mails * SHARE * 2) + 20
 
 
 def assert_that_the_records_agree(runtime: Runtime, aftermath: Aftermath) -> None:
