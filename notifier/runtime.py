@@ -46,7 +46,7 @@ from notifier.adapters.lmtp import LmtpServer
 from notifier.adapters.mailbox import MailboxSender
 from notifier.adapters.oauth import Grant, Tokens
 from notifier.adapters.sending import Sender
-from notifier.adapters.smtp import Relay, SmtpSender
+from notifier.adapters.smtp import Relay, SmtpSender, Timeouts
 from notifier.models import BounceDoor, BounceMail
 from notifier.rules.limits import DomainPlan, RelayPlan, together
 from notifier.rules.links import Keyring
@@ -184,6 +184,8 @@ class Runtime:
             ca_file=Path(said.ca_file) if said.ca_file else None,
             mails_per_session=said.mails_per_session,
             seconds_per_session=said.seconds_per_session,
+            # Where another relay could take the mail, one that says nothing is not waited for as long as it may take.
+            timeouts=Timeouts(greeting=20) if len(self.settings.mail.all_relays) > 1 else Timeouts(),
             tokens=self._tokens(said.oauth),
             idempotency_header=said.idempotency_header,
             sign=self.desk.dkim.sign if self.desk.dkim and said.dkim else None,
@@ -213,11 +215,11 @@ class Runtime:
         if not agree:
             mark = first_mark(folder)
             with self.transaction() as session:
-                agree = holds.check(session, mark.instance_id, seen=mark.events, now=now())
+                agree = holds.check(session, mark.instance_id, seen=mark.events, now=now(), is_copy=mark.is_copy)
                 seen = holds.log_end(session)
-        if mark and mark.events != seen:
+        if mark and (mark.is_copy or mark.events != seen):
             try:
-                write_mark(folder, replace(mark, events=seen))
+                write_mark(folder, replace(mark, events=seen, is_copy=False))
             except OSError:  # a full disk here need not stop mails; only a database set back would be found less soon
                 log.warning("the mark of the instance cannot be renewed: is the disk of the data folder full?")
         return agree

@@ -20,7 +20,7 @@ from uuid import UUID, uuid4
 import dramatiq
 import structlog
 from dramatiq.middleware import Middleware
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 from structlog.contextvars import bound_contextvars
 
@@ -194,19 +194,22 @@ class Worker:
         except Exception:
             log.exception("news for subscribers could not be written; the next tick tries again")
 
-    def _send_batch(self) -> int:
-        """Claim a batch for one relay and hand it over, round by round; what no round has begun goes back when one
-        breaks, or the relay takes nothing.
+    def _send_batch(self, without: frozenset[str] = frozenset()) -> int:
+        """Claim a batch for one relay, but none of `without`, and hand it over, round by round; what no round has begun
+        goes back when one breaks, or the relay takes nothing.
         """
         if self._stopping.is_set():
             return 0
         with self.runtime.transaction() as session:
             instant = outbox.database_now(session)
-            wanted = {name: self._batches[name].size(self.senders[name].capacity) for name in self._turns.order()}
+            names = [name for name in self._turns.order() if name not in without]
+            wanted = {name: self._batches[name].size(self.senders[name].capacity) for name in names}
             allowance = relays.allow(session, self.runtime.desk, wanted, worker=self.name, now=instant)
             mails = self._claim(session, allowance)
         for name in allowance.elsewhere:
             self.senders[name].close()  # its sessions are counted where it is used
+        if allowance.relay and not mails and len(names) > 1:  # what is due may be bound to another relay
+            return self._send_batch(without | {allowance.relay.name})
         if not allowance.relay or not mails:
             self._set_alarm(allowance, instant)
             return 0
@@ -261,28 +264,32 @@ class Worker:
         sender = self.senders[allowance.relay.name] if allowance.relay else self.sender
         with bound_contextvars(worker=self.name, round=next(self._numbers)):
             held, outcomes = sender.hold(mails)
-            leaving = self._hand_over(sender, held)
-            sender.drop([one for one in held if one.mail.delivery_id not in leaving])
+            leaving = self._hand_over(sender, held, allowance)
+            dropped = [one for one in held if one.mail.delivery_id not in leaving]
+            sender.drop(dropped)
             outcomes += sender.release([one for one in held if one.mail.delivery_id in leaving], then=then)
             self._settle(outcomes, allowance)
-        return not outcomes or any(one.blame is Blame.NONE for one in outcomes)
+            self._give_back([one.mail for one in dropped], allowance)
+        return bool(leaving or not held) and (not outcomes or any(one.blame is Blame.NONE for one in outcomes))
 
-    def _hand_over(self, sender: Sender, held: Sequence[Held]) -> set[UUID]:
-        """Commit that these mails are about to leave; when that fails, none does."""
+    def _hand_over(self, sender: Sender, held: Sequence[Held], allowance: Allowance) -> set[UUID]:
+        """Commit that these mails are about to leave; when that fails, none does, and they wait again."""
         if not held:
             return set()
+        mails = [one.mail for one in held]
         try:
             with self.runtime.transaction() as session:
-                mails = [one.mail for one in held]
                 return outbox.hand_over(session, self.runtime.desk, mails, worker=self.name)
         except Exception:
             sender.drop(held)
+            with suppress(SQLAlchemyError):
+                self._give_back(mails, allowance)
             raise
 
     def _settle(self, outcomes: Sequence[Outcome], allowance: Allowance) -> None:
         """Write the answers down.  They are known nowhere else: a database that is away for a moment is asked again."""
         for pause in SETTLE_PAUSES:
-            with suppress(OperationalError):
+            with suppress(SQLAlchemyError):
                 self._write_down(outcomes, allowance)
                 return
             log.warning("the answers of a round could not be written down; trying again", mails=len(outcomes))

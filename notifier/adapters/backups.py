@@ -89,7 +89,7 @@ def make(
     if not file.parent.is_dir():
         raise BadBackup(f"there is no folder {file.parent}: make it first, where the data folder's disk cannot take it")
     try:
-        return _make(file, engine, _files(data_dir, own), version=version, key=key, now=now)
+        return _make(file, engine, _files(data_dir, own, engine), version=version, key=key, now=now)
     except OSError as trouble:
         raise BadBackup(f"the backup cannot be written: {trouble}") from None
 
@@ -106,6 +106,7 @@ def _make(
         manifest = Manifest(version=version, made_at=made_at, key=key, database=dumped, parts=parts)
         packed = Path(scratch) / "packed"
         _pack(packed, manifest, sources)
+        read(packed)  # what has changed since its digest was taken is found now, and not at the restore
         try:
             os.link(packed, file)  # unlike a rename, it takes nobody's place
         except FileExistsError:
@@ -114,8 +115,10 @@ def _make(
     return manifest
 
 
-def _files(data_dir: Path, own: Path) -> dict[str, Path]:
+def _files(data_dir: Path, own: Path, engine: sa.Engine) -> dict[str, Path]:
     """Return what is kept beside the database, by its name in the archive."""
+    base = Path(engine.url.database or "").resolve() if engine.dialect.name == "sqlite" else None
+    live = {Path(f"{base}{end}") for end in ("", "-wal", "-shm")} if base else set()
     folders = {data_dir: PurePosixPath(FILES)}
     if not own.resolve().is_relative_to(data_dir.resolve()):
         folders[own] = PurePosixPath(FILES) / "own"
@@ -124,7 +127,7 @@ def _files(data_dir: Path, own: Path) -> dict[str, Path]:
         for path in sorted(folder.rglob("*")):
             inner = path.relative_to(folder)
             hidden = folder == data_dir and (inner.parts[0] in LEFT_OUT or inner.parts[0].startswith("."))
-            if path.is_file() and not hidden:
+            if path.is_file() and not hidden and path.resolve() not in live:
                 found[str(root / inner.as_posix())] = path
     return found
 
@@ -343,7 +346,7 @@ def _quietly() -> list[str]:
 
 def _run_on(url: sa.URL, program: str, said: list[str]) -> None:
     """Run one of PostgreSQL's programs; the password goes by the environment, which other users cannot read."""
-    plain = url.set(drivername="postgresql", password=None).render_as_string(hide_password=False)
+    plain = url._replace(drivername="postgresql", password=None).render_as_string(hide_password=False)
     _run(program, [f"--dbname={plain}", *said], password=str(url.password or ""))
 
 

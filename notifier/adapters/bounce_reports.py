@@ -22,6 +22,8 @@ ACTIONS: Final = {
     "undeliverable": BounceKind.FAILED,
     "expired": BounceKind.FAILED,  # the relay's queue has given up, which ends the attempt
     "delayed": BounceKind.DELAYED,
+    "deferred": BounceKind.DELAYED,
+    "transient": BounceKind.DELAYED,
     "delivered": BounceKind.DELIVERED,
     "deliverable": BounceKind.DELIVERED,
     "relayed": BounceKind.DELIVERED,
@@ -160,7 +162,9 @@ def _named(address: str, block: Mapping[str, str]) -> Named:
     action = re.match(r"[a-z]*", block.get("action", "").lower())
     kind = ACTIONS.get(action[0] if action else "")
     if kind is None:
-        kind = BounceKind.DELIVERED if status.startswith("2.") else BounceKind.FAILED
+        is_retried = status.startswith("4.") and "will-retry-until" in block
+        kind = BounceKind.DELAYED if is_retried else BounceKind.FAILED
+        kind = BounceKind.DELIVERED if status.startswith("2.") else kind
     if kind is BounceKind.DELIVERED and status[:1] in ("4", "5"):  # a relay that says both has not delivered
         kind = BounceKind.FAILED
     return Named(address, kind, status, text.strip(), block.get("x-powermta-bouncecategory", ""))

@@ -12,7 +12,7 @@ import email
 import logging
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any, Final, Self
 
@@ -62,6 +62,8 @@ _SYSTEM: Final = re.compile(
     r"(?:-admin|-request|-owner|listserv|majordomo|ezmlm|-help|root|daemon|nobody|mail|smtp)@|^<>$|^$"
 )
 _DAEMON: Final = re.compile(r"(?i)mailer[-_. ]?daemon|mail delivery (?:sub)?system")
+_ANSWER: Final = re.compile(r"\s*(?:re|aw|sv|rif|antw)\s*:", re.IGNORECASE)
+_TAGGED: Final = re.compile(rb"\+([a-z2-7]{48})@", re.IGNORECASE)
 _FAILED_SUBJECT: Final = re.compile(
     r"(?i)undeliver|non-?deliver|unzustell|returned (?:mail|to sender|message)|"
     r"fail(?:ed|ure)[ :-]{1,3}(?:notice|delivery|mail|message)|"
@@ -232,7 +234,9 @@ class _Mail:
             return subject or words or (self.has_codes and bool(self.returned.pairs))
         answers = bounce_replies.answers_by_itself(self.headers, "", "")
         if subject and (words or self.has_codes or any(one.kind in RETURNED_PARTS for one in self.parts)):
-            return True
+            # A person who answers repeats our subject, which may speak of mail and of delivery too.
+            is_answer = bool(self.headers.get("in-reply-to")) and bool(_ANSWER.match(self.subject))
+            return self.has_codes or self.has_no_sender or not is_answer
         return bool(self.has_no_sender and not answers and (words or subject))
 
     @cached_property
@@ -279,9 +283,10 @@ class BounceReader:
 
     def read(self, data: bytes) -> Report:
         try:
-            found = self._reader.read(data[:MOST_BYTES])
-        except TooCostly:
-            return UNREADABLE
+            found = self._read_twice(data[:MOST_BYTES])
+        except TooCostly:  # the tag proves itself, and says whose mail a person must look at
+            tags = dict.fromkeys(one.decode() for one in _TAGGED.findall(data[:MOST_BYTES]))
+            return replace(UNREADABLE, tokens=tuple(tags)[:MOST_NAMED])
         return Report(
             kind=BounceKind(found["kind"]),
             recipients=tuple(Returned(**one) for one in found["recipients"]),
@@ -292,6 +297,13 @@ class BounceReader:
             is_challenge=found["is_challenge"],
             has_left=found["has_left"],
         )
+
+    def _read_twice(self, data: bytes) -> Any:  # noqa: ANN401 - JSON values
+        """A child may be killed, or too slow on a busy machine, for no fault of the mail."""
+        try:
+            return self._reader.read(data)
+        except TooCostly:
+            return self._reader.read(data)
 
     def close(self) -> None:
         self._reader.close()

@@ -19,11 +19,13 @@ NAME = "instance"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
     """What a data folder knows of its instance.  `events` is the highest number of an event that it has seen: a
-    database that holds none as high is older than the folder.
+    database that holds none as high is older than the folder.  `is_copy`: it was restored, and nothing has looked at
+    its database since.
     """
 
     instance_id: UUID
     events: int = 0
+    is_copy: bool = False
 
 
 def read_mark(data_dir: Path) -> Mark | None:
@@ -32,7 +34,9 @@ def read_mark(data_dir: Path) -> Mark | None:
         said = json.loads((data_dir / NAME).read_bytes())
         if said["folder"] != str(data_dir.resolve()):
             return None
-        return Mark(instance_id=UUID(said["instance"]), events=int(said["events"]))
+        return Mark(
+            instance_id=UUID(said["instance"]), events=int(said["events"]), is_copy=bool(said.get("copy", False))
+        )
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -66,6 +70,7 @@ def _written(data_dir: Path, mark: Mark, folder: Path | None = None) -> Path:
         "instance": str(mark.instance_id),
         "folder": str((folder or data_dir).resolve()),
         "events": mark.events,
+        "copy": mark.is_copy,
     }
     descriptor, name = tempfile.mkstemp(dir=data_dir, prefix=f".{NAME}-")
     with os.fdopen(descriptor, "w", encoding="utf-8") as handle:

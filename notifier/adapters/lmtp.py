@@ -51,9 +51,13 @@ class LmtpServer:
             self._controller = None
 
 
+class _Lmtp(LMTP):
+    line_length_limit = LARGEST  # a bounce that is refused for a long line has nobody to return to
+
+
 class _Controller(Controller):
     def factory(self) -> SMTP:
-        return LMTP(self.handler, data_size_limit=LARGEST, timeout=IDLE_SECONDS, ident="notifier")
+        return _Lmtp(self.handler, data_size_limit=LARGEST, timeout=IDLE_SECONDS, ident="notifier")
 
 
 class _Handler:

@@ -424,10 +424,11 @@ class SmtpSender:
 
     def _resumed(self, mails: Sequence[Mail]) -> list[_Offer]:
         """Return the offers of these mails whose envelopes have left; a session that has another mail's is let go."""
-        wanted = {mail.delivery_id for mail in mails}
-        offers = [offer for key, offer in self._begun.items() if key in wanted]
-        for key, offer in self._begun.items():
-            if key not in wanted:
+        wanted = {(mail.delivery_id, mail.attempt) for mail in mails}
+        begun = [(offer, (offer.mail.delivery_id, offer.mail.attempt) in wanted) for offer in self._begun.values()]
+        offers = [offer for offer, is_wanted in begun if is_wanted]
+        for offer, is_wanted in begun:
+            if not is_wanted:
                 offer.session.close()
         self._begun = {}
         return offers

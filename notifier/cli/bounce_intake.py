@@ -37,6 +37,9 @@ def bounces_intake(data_dir: Path, files: Sequence[Path]) -> None:
                 )
     except OperationalError as trouble:
         raise NotNow(f"the database does not answer: {trouble.orig}") from None
+    except Exception as trouble:
+        # Whatever it is, the mail server must keep the mail: a bounce that is refused for good has nobody to return to.
+        raise NotNow(f"not taken in ({type(trouble).__name__}: {trouble}); bring it again") from trouble
 
 
 def _read(file: Path) -> bytes:

@@ -236,10 +236,17 @@ def _bounces(runtime: Runtime, profile: Provider, asked: Asked) -> Iterator[Find
         yield warning(what, "no bounce address", "set bounce_address in [mail]: else nobody learns of them")
     elif not (intake.imap_host or intake.lmtp_port or intake.webhook_secret.get_secret_value()):
         yield warning(what, "nothing takes them in", "set a mailbox, LMTP or a webhook in [bounces]")
+    elif asked.round_trip and _is_held(runtime):
+        yield warning(what, "not tried: sending is on hold", "`notifier hold show` says why")
     elif asked.round_trip:
         yield _round_trip(runtime, profile, asked.round_trip)
     else:
         yield warning(what, "taken in, but not tried", "`notifier doctor --round-trip` sends one and waits for it")
+
+
+def _is_held(runtime: Runtime) -> bool:
+    with runtime.reading() as session:
+        return holds.is_held(session)
 
 
 def _round_trip(runtime: Runtime, profile: Provider, patience: float) -> Finding:

@@ -84,6 +84,8 @@ def _staged(target: Path) -> Iterator[Path]:
     try:
         yield staged
         for part in sorted((staged / backups.FILES).iterdir()):
+            if (target / part.name).exists():
+                raise BadBackup(f"{target / part.name} is there already, and nothing is overwritten")
             part.rename(target / part.name)
     finally:
         shutil.rmtree(staged)
@@ -103,7 +105,7 @@ def _settle(staged: Path, target: Path, manifest: Manifest) -> None:
         raise BadBackup(f"the database cannot be filled: {getattr(trouble, 'orig', trouble)}") from None
     finally:
         engine.dispose()
-    write_mark(files, Mark(instance_id=uuid4()), folder=target)
+    write_mark(files, Mark(instance_id=uuid4(), is_copy=True), folder=target)
 
 
 def _after_restore(target: Path, manifest: Manifest) -> None:

@@ -250,7 +250,7 @@ def _ask_a_person(
 
 
 def _item_kind(report: Report, *, is_known: bool) -> ItemKind | None:
-    if not is_known or report.kind in READ_BY_A_PERSON:
+    if report.kind in READ_BY_A_PERSON or (not is_known and report.kind is not BounceKind.DELAYED):
         return ItemKind.RETURNED_MAIL
     if report.kind is BounceKind.COMPLAINT:
         return ItemKind.COMPLAINT
@@ -397,16 +397,18 @@ def _tell_account_manager(
     *,
     now: datetime,
 ) -> None:
-    """Write to the client's account manager, or the privacy contact: once a day at most for each notice."""
+    """Write to the client's account manager, or the privacy contact: once a day at most for each notice, and once more
+    where nobody is left to be told.
+    """
     profile = provider.require_complete(session)
     announcement = session.get_one(Announcement, one.notice.announcement_id)
     today = local_day(now, zone(profile.timezone))
-    purpose = f"{letters.BOUNCED}.{one.notice.id.hex}.{today.isoformat()}"
+    is_notice = delivery.letter == letters.NOTICE and not one.courtesy
+    then = "next" if again else "nobody" if is_notice else "other"
+    purpose = f"{letters.BOUNCED}.{one.notice.id.hex}.{today.isoformat()}{'.nobody' if then == 'nobody' else ''}"
     written = select(Delivery.id).where(Delivery.about_id == announcement.id, Delivery.purpose == purpose)
     if session.exec(written).first():
         return
-    is_notice = delivery.letter == letters.NOTICE and not one.courtesy
-    then = "next" if again else "nobody" if is_notice else "other"
     page = f"staff/announcements/{announcement.id}/clients/{one.notice.id}"
     letters.post_to_staff(
         session,

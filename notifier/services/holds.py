@@ -65,12 +65,13 @@ def is_ours(session: Session, folder: UUID, *, seen: int) -> bool:
     return row is not None and row.instance_id == folder and log_end(session) >= seen
 
 
-def check(session: Session, folder: UUID, *, seen: int, now: datetime) -> bool:
+def check(session: Session, folder: UUID, *, seen: int, now: datetime, is_copy: bool = False) -> bool:
     """Compare the database with the folder of whatever is about to send, and put sending on hold where one of the two
-    is a copy.  The first start makes the folder's id that of the instance.  Returns whether they agree.
+    is a copy.  The first start makes the folder's id that of the instance, but not where the folder is known to be a
+    copy (`is_copy`).  Returns whether they agree.
     """
     row = _locked(session)
-    if row is None and not _has_sent(session):
+    if row is None and not is_copy and not _has_sent(session):
         row, seen = _first(session, folder), 0  # what was seen was seen of another database
     row = row or _first(session, uuid4())
     if row.instance_id == folder and log_end(session) >= seen:

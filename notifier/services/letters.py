@@ -25,6 +25,7 @@ from notifier.models import (
     DeliveryNotice,
     Edition,
     EventKind,
+    ItemKind,
     Link,
     MouldRow,
     Notice,
@@ -44,7 +45,7 @@ from notifier.rules.periods import local_day, zone
 from notifier.rules.registry_diff import as_json, from_json
 from notifier.rules.scope import Scope, is_limited, seen_of
 from notifier.rules.terms import Rule
-from notifier.services import entry_words, events, forwarding, letter_notes, letter_words, overrides, provider
+from notifier.services import entry_words, events, forwarding, items, letter_notes, letter_words, overrides, provider
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
 from notifier.services.letter_notes import Clock, Company, Reader
@@ -298,13 +299,22 @@ def _edition_told_before(session: Session, announcement: Announcement, carried: 
 
 
 def drop(session: Session, deliveries: Sequence[Delivery], *, by: str, now: datetime) -> None:
-    """Take mails back that wait, since what they say holds no more."""
+    """Take mails back that wait, since what they say holds no more.
+
+    One that waits to go again under the same key may have left before: that is not known to be undone.
+    """
+    doubtful = {delivery.id for delivery in deliveries if delivery.same_until}
     for delivery in deliveries:
-        delivery.state = next_delivery_state(delivery.state, DeliveryStep.DROP)
+        step = DeliveryStep.LOSE if delivery.id in doubtful else DeliveryStep.DROP
+        delivery.state = next_delivery_state(delivery.state, step)
+        if delivery.id in doubtful:
+            delivery.same_until, delivery.relay = None, ""  # and no machine sends it again
+            about, announcement = delivery.id, delivery.announcement_id
+            items.open_item(session, ItemKind.UNKNOWN_DELIVERY, about=about, announcement=announcement, now=now)
         session.add(delivery)
     happened = [
         Happened(
-            kind=EventKind.DELIVERY_DROPPED,
+            kind=EventKind.DELIVERY_UNKNOWN if delivery.id in doubtful else EventKind.DELIVERY_DROPPED,
             about=delivery.id,
             announcement=delivery.announcement_id,
             data={"letter": delivery.letter},

@@ -302,9 +302,16 @@ def send_again(session: Session, desk: Desk, *, now: datetime) -> int:
     lives = {plan.name: plan.key_life for plan in desk.relays if plan.key_life}
     if not lives:
         return 0
+    lately = (
+        select(Attempt.id)
+        .where(Attempt.delivery_id == Delivery.id, Attempt.number == Delivery.attempt)
+        .where(Attempt.at > now - max(lives.values()))
+        .correlate(Delivery)
+        .exists()
+    )
     query = (
         select(Delivery)
-        .where(Delivery.state == DeliveryState.UNKNOWN, col(Delivery.relay).in_(lives))
+        .where(Delivery.state == DeliveryState.UNKNOWN, col(Delivery.relay).in_(lives), lately)
         .where(col(Delivery.last_reply).not_in((holds.DOUBTED, holds.LEAVING)))
         .limit(TOGETHER)
         .with_for_update(skip_locked=True)
@@ -652,7 +659,10 @@ def _put_off(
     if not is_waiting:
         return {"due_at": None, "deferrals": row.deferrals}
     if outcome.blame is not Blame.NONE:
-        return {"due_at": now + pause, "deferrals": row.deferrals}
+        # It may be this very mail that the relay hangs up on: from its third go on, another one is tried after a rest.
+        is_suspect = outcome.code is not None and row.attempt > 2  # noqa: PLR2004 - twice is chance
+        own = retry_after(row.attempt - 1, desk.mail_schedule) if is_suspect else timedelta()
+        return {"due_at": now + max(pause, own), "deferrals": row.deferrals}
     deferrals = row.deferrals + 1
     return {"due_at": now + retry_after(deferrals, desk.mail_schedule), "deferrals": deferrals}
 

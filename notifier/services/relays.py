@@ -129,8 +129,8 @@ def give_back(session: Session, desk: Desk, allowance: Allowance, mails: Sequenc
         return
     state = _locked(session, plan.name)
     _count(state, plan, -len(mails), now)
-    if state.failures:
-        state.rests_until = None  # the trial was not made
+    if state.failures and allowance.mails == 1 and not allowance.is_calm:
+        state.rests_until = None  # the trial was not made; a rest that began in this batch stays
     for domain, number in sorted(Counter(domain_of(mail.recipient) for mail in mails).items()):
         _count_domain(session, desk, domain, -number, now)
     session.flush()

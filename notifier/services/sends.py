@@ -129,7 +129,9 @@ def _untold(session: Session, announcement_id: UUID) -> Sequence[Notice]:
         .where(Notice.announcement_id == announcement_id, Notice.state == NoticeState.RAISED)
         .where(col(Notice.excluded_at).is_(None), ~left.exists(), ~posted.exists())
     )
-    return session.exec(query.order_by(col(Notice.id))).all()
+    # One that somebody else moves at this instant is not untold for long.
+    locked = query.order_by(col(Notice.id)).with_for_update(key_share=True, skip_locked=True)
+    return session.exec(locked.execution_options(populate_existing=True)).all()
 
 
 def _record(

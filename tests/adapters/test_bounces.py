@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from notifier.adapters.bounces import BounceReader, read_bounce
-from notifier.adapters.confined import Reader
+from notifier.adapters.confined import Reader, TooCostly
 from notifier.rules.bounces import BounceKind, Report
 from tests.adapters.bounce_examples import (
     ANNE,
@@ -292,3 +292,50 @@ def test_a_bounce_that_says_it_replies_automatically_is_still_a_bounce() -> None
     )
 
     assert read(mail).kind is BounceKind.FAILED
+
+
+def test_a_person_who_answers_about_mail_and_delivery_is_no_bounce() -> None:
+    """Our own subject may speak of what bounces speak of."""
+    mail = (
+        b"Return-Path: <dpo@clinic.example>\r\nFrom: Camille Roy <dpo@clinic.example>\r\n"
+        b"To: bounces@hosting.example\r\n"
+        b"In-Reply-To: <0192@hosting.example>\r\nSubject: Re: New subprocessor for mail delivery: Relaypost\r\n\r\n"
+        b"Hello,\r\n\r\nwe object: this subprocessor is not accepted by our clinic.\r\n\r\nCamille Roy\r\n"
+    )
+
+    assert read_bounce(mail).kind is BounceKind.HUMAN_REPLY
+
+
+@pytest.mark.parametrize("action", ["Action: deferred\r\n", "Action: transient\r\n", ""])
+def test_a_relay_that_still_tries_has_not_failed_whatever_it_calls_that(action: str) -> None:
+    mail = (
+        "Return-Path: <>\r\nFrom: MAILER-DAEMON@mx.clinic.example\r\nTo: bounces@hosting.example\r\n"
+        "Subject: Delivery Status\r\n"
+        'Content-Type: multipart/report; report-type=delivery-status; boundary="b"\r\n\r\n'
+        "--b\r\nContent-Type: text/plain\r\n\r\nYour mail has not arrived yet.\r\n"
+        "--b\r\nContent-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; mx.clinic.example\r\n\r\n"
+        f"Final-Recipient: rfc822; dpo@clinic.example\r\n{action}Status: 4.4.1\r\n"
+        "Will-Retry-Until: Wed, 25 Nov 2026 10:00:00 +0000\r\n\r\n--b--\r\n"
+    )
+
+    assert read_bounce(mail.encode()).kind is BounceKind.DELAYED
+
+
+def test_a_mail_that_kills_its_reader_still_says_whose_it_is() -> None:
+    tag = "a2" * 24
+    mail = f"To: bounces+{tag}@hosting.example\r\n\r\nwhatever\r\n".encode()
+
+    class Dies:
+        def read(self, data: bytes) -> object:
+            del data
+            raise TooCostly
+
+        def close(self) -> None:
+            """Nothing to let go of."""
+
+    with BounceReader() as reader:
+        reader.close()
+        reader._reader = Dies()  # type: ignore[assignment] # noqa: SLF001 - no mail is known that kills it
+        report = reader.read(mail)
+
+    assert (report.kind, report.tokens) == (BounceKind.UNREADABLE, (tag,))

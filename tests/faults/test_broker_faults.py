@@ -25,7 +25,7 @@ from tests.faults.proxy import Mischief, Proxy
 from tests.faults.sink import read_journal
 from tests.journeys.test_brokers import BIN, write_to_ana
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIME_OUT)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIME_OUT), pytest.mark.usefixtures("swept")]
 
 SWEEP = 30 if IS_LONG else 2  # seconds; as long as a sweep may be, or short
 MAILS = times(20, 1000)

@@ -28,7 +28,7 @@ from tests.faults.harness import free_port
 from tests.faults.sink import FaultSink
 from tests.faults.worker import Order
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180), pytest.mark.usefixtures("swept")]
 
 MAILS, SESSIONS = 7, 3
 Copied = Callable[[], str]
@@ -95,6 +95,8 @@ def prepared_postgresql(
     name = f"notifier_crash_{uuid4().hex[:12]}"
     administrator = sa.create_engine(postgresql_server, isolation_level="AUTOCOMMIT")
     with administrator.connect() as connection:
+        busy = sa.text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name")
+        connection.execute(busy, {"name": postgresql_database.database})  # what an earlier test left open in a pool
         connection.execute(sa.text(f"CREATE DATABASE {name} TEMPLATE {postgresql_database.database}"))
     url = postgresql_server.set(database=name).render_as_string(hide_password=False)
     engine = make_engine(url)

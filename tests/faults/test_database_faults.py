@@ -35,7 +35,7 @@ from tests.faults.harness import wait_for
 from tests.faults.proxy import COMMIT, Mischief, Proxy
 from tests.faults.sink import Fault, FaultSink, read_journal
 
-pytestmark = pytest.mark.timeout(TIME_OUT)
+pytestmark = [pytest.mark.timeout(TIME_OUT), pytest.mark.usefixtures("swept")]
 
 
 @contextmanager

@@ -25,6 +25,8 @@ from tests.faults.harness import Crew, free_port, wait_for
 from tests.faults.sink import Fault, Taken, read_journal
 from tests.faults.worker import Order, spawn
 
+pytestmark = pytest.mark.usefixtures("swept")
+
 LEASE = 8.0  # seconds; the margin before its end is 5
 SHARE = 0.024  # of the mails, for each of five faults
 FAULTS = dict.fromkeys(

@@ -23,7 +23,7 @@ from tests.faults.web import spawn
 from tests.services.stories import send_due
 from tests.web.visiting import Page
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIME_OUT)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIME_OUT), pytest.mark.usefixtures("swept")]
 SIGNED = {"name": "Camille Roy", "choice": "yes"}
 
 

@@ -23,7 +23,7 @@ from tests.faults.sink import read_journal
 from tests.faults.worker import Order, spawn
 from tests.services.stories import send_due
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIME_OUT)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(TIME_OUT), pytest.mark.usefixtures("swept")]
 
 
 def test_sweepers_that_run_at_once_and_are_killed_remind_and_lapse_each_client_once(

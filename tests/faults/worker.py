@@ -28,7 +28,8 @@ PAUSE = 0.05  # seconds between two ticks
 class NaiveWorker(Worker):
     """The control: send, then mark as sent.  No commit before the final dot; what broke is simply tried again."""
 
-    def _send_batch(self) -> int:
+    def _send_batch(self, without: frozenset[str] = frozenset()) -> int:
+        del without
         with self.runtime.transaction() as session:
             mails = outbox.claim(session, self.runtime.desk, worker=self.name, limit=self.sender.capacity, now=now())
         held, outcomes = self.sender.hold(mails)

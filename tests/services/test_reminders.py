@@ -616,6 +616,7 @@ def test_a_reminder_that_cannot_be_written_keeps_no_other_mail_from_leaving(data
     broken.parent.mkdir(parents=True)
     broken.write_text("{{ announcement.no_such_thing }}", encoding="utf-8")
     runtime = make_runtime(database_url, tmp_path)
+    runtime.check_instance()
     today = now()
     with runtime.transaction() as session:
         make_provider(session)
