@@ -265,11 +265,10 @@ class Worker:
         with bound_contextvars(worker=self.name, round=next(self._numbers)):
             held, outcomes = sender.hold(mails)
             leaving = self._hand_over(sender, held, allowance)
-            dropped = [one for one in held if one.mail.delivery_id not in leaving]
-            sender.drop(dropped)
+            # Fenced off: they are somebody else's, or wait for their lease to end.
+            sender.drop([one for one in held if one.mail.delivery_id not in leaving])
             outcomes += sender.release([one for one in held if one.mail.delivery_id in leaving], then=then)
             self._settle(outcomes, allowance)
-            self._give_back([one.mail for one in dropped], allowance)
         return bool(leaving or not held) and (not outcomes or any(one.blame is Blame.NONE for one in outcomes))
 
     def _hand_over(self, sender: Sender, held: Sequence[Held], allowance: Allowance) -> set[UUID]:
