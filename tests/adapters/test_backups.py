@@ -121,19 +121,25 @@ def test_a_folder_without_a_database_is_named(data_dir: Path, tmp_path: Path) ->
         make(data_dir, tmp_path / "backup.tar.gz")
 
 
-def test_every_single_damaged_byte_of_an_archive_is_found(data_dir: Path, tmp_path: Path) -> None:
+def test_a_damaged_byte_of_an_archive_is_found_or_changes_nothing(data_dir: Path, tmp_path: Path) -> None:
     file = tmp_path / "backup.tar.gz"
-    make(data_dir, file)
+    manifest = make(data_dir, file)
     whole = file.read_bytes()
     step = max(1, len(whole) // 60)
+    found = 0
 
-    for place in [
-        *range(20, len(whole), step),
-        len(whole) - 6,
-    ]:  # behind the header of gzip, which says nothing that counts
-        file.write_bytes(whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :])
-        with pytest.raises(BadBackup):
-            backups.read(file)
+    # Behind the header of gzip, which says nothing that counts.
+    for place in [*range(20, len(whole), step), len(whole) - 6]:
+        damaged = whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :]
+        file.write_bytes(damaged)
+        try:
+            read = backups.read(file)
+        except BadBackup:
+            found += 1
+        else:  # a distance into a run of equal bytes may be written in two ways: what comes out is the same
+            assert (read, gzip.decompress(damaged)) == (manifest, gzip.decompress(whole))
+    assert found >= 50
+
     for length in range(0, len(whole), step):
         file.write_bytes(whole[:length])
         with pytest.raises(BadBackup):
