@@ -10,8 +10,9 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -54,7 +55,7 @@ WEBHOOKS_AT_ONCE = 8
 LOOKS_AT_ONCE = 4
 NEVER = datetime.min.replace(tzinfo=UTC)
 REMINDER_PAUSE = timedelta(minutes=10)
-MOST_AT_ONCE = 256  # mails in hand, each with its content
+MOST_AT_ONCE = 512  # mails in hand, each with its content
 SOONEST = 0.05  # seconds: no relay's rate is worth waking up more often
 SHORT, LONG = 1.0, 3.0  # seconds that a batch may take
 SETTLE_PAUSES = (0.1, 1, 5, 15)  # s; a deadlock, or a restart of the database, is over by then
@@ -75,6 +76,8 @@ class Worker:
         self._turns = Turns(runtime.desk.relays)
         self._batches = {name: _Batch() for name in self.senders}
         self._alarm = threading.Timer(0, self._wake)
+        self._scribe = ThreadPoolExecutor(1, thread_name_prefix="answers")
+        self._written: Future[None] | None = None
         self.intake = runtime.make_intake()
 
     @property
@@ -159,6 +162,7 @@ class Worker:
             self._alarm.cancel()
             for sender in self.senders.values():
                 sender.close()
+        self._scribe.shutdown()
 
     def _apply_what_came_back(self) -> None:
         """Apply what came back before the relay's answer was written down, a few in each transaction."""
@@ -221,7 +225,10 @@ class Worker:
             while rounds and is_open and not self._stopping.is_set():
                 is_open = self._send_round(rounds.popleft(), allowance, then=rounds[0] if rounds else ())
         finally:
-            self._give_back([mail for one in rounds for mail in one], allowance)
+            try:
+                self._wait_for_the_answers()
+            finally:
+                self._give_back([mail for one in rounds for mail in one], allowance)
         if is_open and len(mails) == wanted[name]:
             self._batches[name].took(time.monotonic() - begun)
         return 0 if self._stopping.is_set() else len(mails)
@@ -259,7 +266,9 @@ class Worker:
     def _send_round(self, mails: Sequence[Mail], allowance: Allowance, *, then: Sequence[Mail]) -> bool:
         """One round: hold at the dot, write down that they are about to leave, give the dots, write down the answers.
 
-        `then`: the next round, whose envelopes may go with the dots.  Returns whether the relay takes mails at all.
+        The answers are written while the next round goes on the wire, up to its dots: no more than one round is ever
+        being handed over.  `then`: the next round, whose envelopes may go with the dots.  Returns whether the relay
+        takes mails at all.
         """
         sender = self.senders[allowance.relay.name] if allowance.relay else self.sender
         with bound_contextvars(worker=self.name, round=next(self._numbers)):
@@ -268,15 +277,16 @@ class Worker:
             # Fenced off: they are somebody else's, or wait for their lease to end.
             sender.drop([one for one in held if one.mail.delivery_id not in leaving])
             outcomes += sender.release([one for one in held if one.mail.delivery_id in leaving], then=then)
-            self._settle(outcomes, allowance)
+            self._written = self._scribe.submit(copy_context().run, self._settle, outcomes, allowance)
         return bool(leaving or not held) and (not outcomes or any(one.blame is Blame.NONE for one in outcomes))
 
     def _hand_over(self, sender: Sender, held: Sequence[Held], allowance: Allowance) -> set[UUID]:
         """Commit that these mails are about to leave; when that fails, none does, and they wait again."""
-        if not held:
-            return set()
         mails = [one.mail for one in held]
         try:
+            self._wait_for_the_answers()
+            if not held:
+                return set()
             with self.runtime.transaction() as session:
                 return outbox.hand_over(session, self.runtime.desk, mails, worker=self.name)
         except Exception:
@@ -284,6 +294,12 @@ class Worker:
             with suppress(SQLAlchemyError):
                 self._give_back(mails, allowance)
             raise
+
+    def _wait_for_the_answers(self) -> None:
+        """Wait until the answers of the round before are written down; raises what kept them from being."""
+        if written := self._written:
+            self._written = None
+            written.result()
 
     def _settle(self, outcomes: Sequence[Outcome], allowance: Allowance) -> None:
         """Write the answers down.  They are known nowhere else: a database that is away for a moment is asked again."""

@@ -8,6 +8,7 @@ AUTH); its reader is replaced by one that is bounded in time and in memory.
 from __future__ import annotations
 
 import re
+import select
 import smtplib
 import socket
 import ssl
@@ -15,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
@@ -33,6 +35,7 @@ _HANGS_UP = 421
 _SIGN_IN = frozenset({530, 534, 535, 538})  # RFC 4954, 6
 _RELAYS_TROUBLE = frozenset({_HANGS_UP, 503}) | _SIGN_IN  # said of the session or of us, not of this recipient
 _TOO_LARGE = 552
+_NOT_NOW = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 _NOT_XTEXT = re.compile(r"[^!-*,-<>-~]")
 _Phase = Literal["MAIL", "RCPT", "DATA"]
 
@@ -100,7 +103,7 @@ class _Session(smtplib.SMTP):
         self.tls = ""
         self.mails = 0
         self.born = time.monotonic()
-        self.pipelining = self.dsn = False
+        self.pipelining = self.dsn = self.size = self.takes_8bit = self.takes_utf8 = False
         self.largest = 0  # bytes of a mail; 0 where the relay names no limit
         self.unfinished = False  # an envelope was begun and refused: RSET before the next
         self.unread = b""
@@ -133,7 +136,11 @@ class _Session(smtplib.SMTP):
             self.login(relay.username, relay.password)
         self.pipelining = self.has_extn("pipelining")
         self.dsn = self.has_extn("dsn")
+        self.size = self.has_extn("size")
+        self.takes_8bit = self.has_extn("8bitmime")
+        self.takes_utf8 = self.has_extn("smtputf8")
         self.largest = int(size) if (size := self.esmtp_features.get("size", "").strip()).isdigit() else 0
+        self.sock.settimeout(0)  # from here on it is waited for only where there is nothing to read, or no room
 
     def _sign_in_with(self, tokens: Tokens) -> None:
         """XOAUTH2: asked a second time (334), the token was refused, and an empty line brings the reason."""
@@ -180,10 +187,9 @@ class _Session(smtplib.SMTP):
         """Whether the relay is still there and has said nothing unasked (as 421 before it hangs up)."""
         if self.unread or self.sock is None:
             return False
-        self.sock.settimeout(0)
         try:
             self.unread = self.sock.recv(4096)
-        except (BlockingIOError, ssl.SSLWantReadError):
+        except _NOT_NOW:
             return True
         except OSError:
             return False
@@ -192,12 +198,29 @@ class _Session(smtplib.SMTP):
     def write(self, data: bytes, until: float) -> None:
         """Write all of `data`, or raise and leave the session closed. `until` is an instant of the monotonic clock."""
         try:
-            sock = self._socket()
-            sock.settimeout(_left(until))
-            sock.sendall(data)
+            sent = self._send(data)
+            if sent < len(data):
+                until = time.monotonic() + _left(until)
+            while sent < len(data):
+                self._wait(select.POLLOUT, until - time.monotonic(), "the relay takes nothing any more")
+                sent += self._send(data[sent:])
         except OSError:
             self.close()
             raise
+
+    def _send(self, data: bytes) -> int:
+        try:
+            return self._socket().send(data)
+        except _NOT_NOW:
+            return 0
+
+    def _wait(self, what: int, seconds: float, trouble: str) -> None:
+        if seconds > 0:
+            poll = select.poll()
+            poll.register(self._socket(), what)
+            if poll.poll(seconds * 1000):
+                return
+        raise TimeoutError(trouble)
 
     def getreply(self) -> tuple[int, bytes]:
         """What smtplib reads with while the session is opened."""
@@ -229,19 +252,23 @@ class _Session(smtplib.SMTP):
         while (end := self.unread.find(b"\n")) < 0:
             if len(self.unread) >= budget:
                 raise smtplib.SMTPServerDisconnected("the relay's reply has no end")
-            left = until - time.monotonic()
-            if left <= 0:
-                raise TimeoutError("the relay's reply took too long")
-            sock = self._socket()
-            sock.settimeout(left)
-            more = sock.recv(4096)
-            if not more:
-                raise smtplib.SMTPServerDisconnected("the relay cut the connection")
-            self.unread += more
+            self.unread += self._more(until)
         line, self.unread = self.unread[:end], self.unread[end + 1 :]
         if len(line) >= budget:
             raise smtplib.SMTPServerDisconnected("the relay's reply has no end")
         return line.rstrip(b"\r")
+
+    def _more(self, until: float) -> bytes:
+        sock = self._socket()
+        while (left := until - time.monotonic()) > 0:
+            if sock.gettimeout() != 0:  # while it is being opened
+                sock.settimeout(left)
+            with suppress(*_NOT_NOW):
+                if more := sock.recv(4096):
+                    return more
+                raise smtplib.SMTPServerDisconnected("the relay cut the connection")
+            self._wait(select.POLLIN, left, "the relay's reply took too long")
+        raise TimeoutError("the relay's reply took too long")
 
     def leave(self) -> None:
         """Say QUIT and go without waiting for the answer."""
@@ -540,18 +567,18 @@ def _first_word(user: str, token: str, challenge: bytes | None) -> str:
 def _lack(offer: _Offer) -> str:
     """What this mail needs and the relay does not offer."""
     mail, session = offer.mail, offer.session
-    if not (mail.sender + mail.recipient).isascii() and not session.has_extn("smtputf8"):
+    if not (session.takes_utf8 or (mail.sender + mail.recipient).isascii()):
         return "the relay takes no addresses beyond ASCII (it offers no SMTPUTF8)"
     if 0 < session.largest < len(offer.wire):
         return f"the relay takes no messages of more than {session.largest} bytes (SIZE)"
-    if not mail.content.isascii() and not session.has_extn("8bitmime"):
+    if not (session.takes_8bit or mail.content.isascii()):
         return "the relay takes no messages beyond ASCII (it offers no 8BITMIME)"
     return ""
 
 
 def _commands(mail: Mail, wire: bytes, session: _Session) -> dict[_Phase, bytes]:
     sent, received = "", ""
-    if session.has_extn("size"):
+    if session.size:
         sent += f" SIZE={len(wire)}"
     if not mail.content.isascii():
         sent += " BODY=8BITMIME"

@@ -14,6 +14,7 @@ from binascii import b2a_base64, b2a_qp
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote, urlsplit
@@ -40,6 +41,7 @@ _SOFT = 75  # octets of a quoted-printable line before its soft break (RFC 2045:
 _WIDTH = 74  # characters of a header line, so that a fold and what follows it stay within 78
 _WORD = 39  # UTF-8 octets in one encoded word: with its frame and "Subject:" before it, within 76 (RFC 2047, 2)
 _CONTINUATION = range(0x80, 0xC0)  # octets that go on with a character of UTF-8
+_KEPT = 500  # values of one hole, written
 _FOLD = 73  # octets of a line of a calendar (RFC 5545: at most 75, with the space of the fold)
 
 
@@ -264,27 +266,46 @@ def _rows(facts: Mapping[str, Fact], key: str) -> Sequence[Mapping[str, str]]:
     return rows
 
 
+class _Known(dict[str, bytes]):
+    """What values look like in one kind of place: most mails of an announcement share days, notes and addresses."""
+
+    def __init__(self, kind: Kind) -> None:
+        self._write = _WRITE[kind]
+
+    def __missing__(self, value: str) -> bytes:
+        if len(self) >= _KEPT:
+            self.clear()
+        written = self[value] = self._write(value)
+        return written
+
+
 class _Plan:
     """Parts made ready to be filled thousands of times: the literals are one format, and each hole is written once,
     however often it stands there.
     """
 
-    __slots__ = ("_blocks", "_format", "_holes", "_order")
+    __slots__ = ("_format", "_holes", "_lists", "_order")
 
     def __init__(self, parts: Sequence[Part]) -> None:
         places = [part for part in parts if not isinstance(part, bytes)]
-        distinct = sorted(set(places), key=lambda part: isinstance(part, Each))
-        number = {part: n for n, part in enumerate(distinct)}
-        self._holes = [(_WRITE[part.kind], part.name) for part in distinct if isinstance(part, Hole)]
-        self._blocks = [(_Plan(part.parts), part.name) for part in distinct if isinstance(part, Each)]
+        holes = [part for part in dict.fromkeys(places) if isinstance(part, Hole)]
+        blocks = [part for part in dict.fromkeys(places) if isinstance(part, Each)]
+        blocks.sort(key=lambda block: block.name)
+        number = {part: n for n, part in enumerate([*holes, *blocks])}
+        self._holes = [(_Known(hole.kind), hole.name) for hole in holes]
+        self._lists = [
+            (name, [_Plan(block.parts) for block in those])
+            for name, those in groupby(blocks, key=lambda block: block.name)
+        ]
         self._order = [number[part] for part in places]
         literals = (part.replace(b"%", b"%%") if isinstance(part, bytes) else b"%b" for part in parts)
         self._format = b"".join(literals)
 
     def pour(self, facts: Mapping[str, Any]) -> bytes:
-        values = [write(facts[name]) for write, name in self._holes]
-        for plan, name in self._blocks:
-            values.append(b"".join([plan.pour({**facts, **row}) for row in facts[name]]))
+        values = [known[facts[name]] for known, name in self._holes]
+        for name, plans in self._lists:
+            rows = [{**facts, **row} for row in facts[name]]
+            values += [b"".join([plan.pour(row) for row in rows]) for plan in plans]
         return self._format % tuple([values[number] for number in self._order])
 
 

@@ -18,6 +18,8 @@ from notifier.models.base import uuid7
 from notifier.services import doorbell
 from notifier.services.rows import insert_set
 
+_LISTENING = select(Endpoint).where(col(Endpoint.enabled))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happened:
@@ -103,7 +105,7 @@ def body(event: Event) -> str:
 
 
 def _listening(session: Session) -> Sequence[Endpoint]:
-    return session.exec(select(Endpoint).where(col(Endpoint.enabled))).all()
+    return session.exec(_LISTENING).all()
 
 
 def _owe_webhooks(session: Session, endpoints: Sequence[Endpoint], events: Sequence[Event], now: datetime) -> None:

@@ -35,6 +35,11 @@ THE_INSTANCE = UUID(int=1)  # what the item is about: its id changes, and there 
 DOUBTED = "on hold: it waited when this copy was made, and may have left since"
 LEAVING = "on hold: it was being handed over when this copy was made"
 
+# Asked before each round, and so written once.
+_HELD = select(Instance.number).where(col(Instance.hold_since).is_not(None))
+_PAUSED = select(Announcement.id).where(col(Announcement.paused_at).is_not(None))
+_CANCELLED = select(Announcement.id).where(col(Announcement.sending_cancelled_at).is_not(None)).limit(1)
+
 
 class NotStarted(Exception):
     def __init__(self) -> None:
@@ -101,7 +106,7 @@ def join(session: Session, folder: UUID | None, *, by: str, now: datetime) -> UU
 
 def is_held(session: Session) -> bool:
     """Say whether nothing may be sent."""
-    return session.exec(select(Instance.number).where(col(Instance.hold_since).is_not(None))).first() is not None
+    return session.exec(_HELD).first() is not None
 
 
 def hold(session: Session, *, why: str, by: str, now: datetime) -> Instance:
@@ -150,7 +155,7 @@ def doubted(session: Session) -> int:
 
 def paused(session: Session) -> list[UUID]:
     """Return the announcements whose mails wait until they are resumed; usually none."""
-    return list(session.exec(select(Announcement.id).where(col(Announcement.paused_at).is_not(None))))
+    return list(session.exec(_PAUSED))
 
 
 def may_leave(paused_ids: Sequence[UUID]) -> list[sa.ColumnElement[bool]]:
@@ -167,8 +172,7 @@ def cancelled(session: Session, delivery_ids: Sequence[UUID]) -> set[UUID]:
     """Return those of these mails that were written before the send of their announcement was cancelled: a worker held
     them then, and they came back.
     """
-    over = select(Announcement.id).where(col(Announcement.sending_cancelled_at).is_not(None))
-    if not delivery_ids or session.exec(over.limit(1)).first() is None:
+    if not delivery_ids or session.exec(_CANCELLED).first() is None:
         return set()
     query = (
         select(Delivery.id)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -45,7 +46,7 @@ from notifier.services import clients, events, items, letters, provider
 from notifier.services.affected import Subject
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
-from notifier.services.rows import handed_in, table_of, these
+from notifier.services.rows import IDS, Given, dialect_of, given_ids, table_of
 
 NOT_TOLD = Gate(holds=(Hold.NOT_TOLD,), opens_at=None)
 IN_FLIGHT = (DeliveryState.WAITING, DeliveryState.CLAIMED, DeliveryState.HANDING_OVER)
@@ -197,7 +198,7 @@ def reckon_told(session: Session, desk: Desk, delivery_ids: Collection[UUID], *,
     session.flush()
     touched = _touched(session, desk, delivery_ids)
     mails = _mails_of(session, [one for one in touched if one.channel is Channel.MAIL])
-    others, days = [], dict[tuple[UUID, datetime], date]()
+    others, days = [], dict[Hashable, date]()
     first: list[tuple[Touched, date]] = []
     for one in touched:
         rule = desk.rules[one.sealed_id]
@@ -225,13 +226,11 @@ class Touched(NamedTuple):
     object_until: datetime
 
 
-def _first_receipt(
-    one: Touched, rule: Rule, mails: Sequence[Carried], days: dict[tuple[UUID, datetime], date]
-) -> date | None:
+def _first_receipt(one: Touched, rule: Rule, mails: Sequence[Carried], days: dict[Hashable, date]) -> date | None:
     """Return the day on which a client has received its first mail; None where that needs a closer look.
 
     A closer look is what `reckon` takes: at what was received before, at acts and at letters, at several addressees.
-    `days` keeps what instants count as: a round's mails share theirs.
+    `days` keeps what instants count as: a round's mails share theirs, and contracts their calendars.
     """
     is_simple = (
         one.state is NoticeState.RAISED
@@ -245,7 +244,7 @@ def _first_receipt(
     for mail in mails:
         if mail.accepted_at is None or mail.state is not DeliveryState.ACCEPTED:
             return None
-        key = one.sealed_id, mail.accepted_at
+        key = rule.calendar, rule.timezone, rule.cutoff, mail.accepted_at
         day = days.get(key) or days.setdefault(key, rule.received_on(mail.accepted_at))
         first[mail.contact_id] = min(day, first.get(mail.contact_id, day))
     standings = [ContactStanding(mandatory=True, received_on=day, hopeful=True) for day in first.values()]
@@ -268,25 +267,8 @@ def _receive_all(session: Session, desk: Desk, first: Sequence[tuple[Touched, da
     """Start the clocks of notices whose letters named the last day that their receipt gives, or a later one."""
     if not first:
         return
-    columns = {"id": sa.Uuid(), "received_on": sa.Date(), "opens_at": UTCDateTime()}
-    received = handed_in(
-        session,
-        columns,
-        [{"id": one.id, "received_on": day, "opens_at": _opens_at(desk, one, day)} for one, day in first],
-    )
-    notice = table_of(Notice).c
-    session.execute(
-        sa.update(table_of(Notice))
-        .where(notice.id == received.c.id)
-        .values(
-            state=next_notice_state(NoticeState.RAISED, NoticeStep.RECEIVE),
-            received_on=received.c.received_on,
-            received_how=BY_RELAY,
-            holds_until=sa.case(
-                (notice.holds_until < received.c.opens_at, received.c.opens_at), else_=notice.holds_until
-            ),
-        )
-    )
+    received = [{"id": one.id.hex, "received_on": day, "opens_at": _opens_at(desk, one, day)} for one, day in first]
+    session.execute(_receiving(dialect_of(session)), Given.rows(session, received))
     happened = [
         Happened(
             kind=EventKind.NOTICE_RECEIVED,
@@ -428,7 +410,7 @@ def lapse_due(session: Session, *, now: datetime) -> int:
 
 def reckon_all(session: Session, desk: Desk, notice_ids: Collection[UUID], *, by: str, now: datetime) -> None:
     """Compute the receipts of several clients anew."""
-    for notice, sealed in _locked(session, notice_ids):
+    for notice, sealed in _locked(session, notice_ids) if notice_ids else ():
         reckon(session, desk, notice, sealed, by=by, now=now)
 
 
@@ -692,14 +674,11 @@ def _answers(session: Session, which: Any) -> Mapping[UUID, list[Answer]]:  # no
 
 def _touched(session: Session, desk: Desk, delivery_ids: Collection[UUID]) -> list[Touched]:
     """Lock the notices whose receipt these mails decide, and know their rules: a courtesy copy decides none."""
-    carries, notice = table_of(DeliveryNotice).c, table_of(Notice).c
-    carried = sa.select(carries.notice_id).where(
-        carries.delivery_id.in_(these(session, delivery_ids)), carries.courtesy.is_(False)
-    )
-    query = sa.select(*(notice[name] for name in Touched._fields)).where(notice.id.in_(carried)).order_by(notice.id)
-    touched = [Touched(*row) for row in session.execute(query.with_for_update(key_share=True))]
-    for sealed_id, rule in _rules(session, {one.sealed_id for one in touched} - desk.rules.keys()).items():
-        desk.rules.keep(sealed_id, rule)
+    found = session.execute(_touching(dialect_of(session)), given_ids(session, delivery_ids))
+    touched = [Touched(*row) for row in found]
+    if missing := {one.sealed_id for one in touched} - desk.rules.keys():
+        for sealed_id, rule in _rules(session, missing).items():
+            desk.rules.keep(sealed_id, rule)
     return touched
 
 
@@ -714,21 +693,11 @@ class Carried(NamedTuple):
 
 def _mails_of(session: Session, those: Sequence[Touched | Notice]) -> Mapping[UUID, list[Carried]]:
     """Return the mails that tell these notices as they are now: their edition, and none that was dropped."""
-    carries, notice, delivery = table_of(DeliveryNotice).c, table_of(Notice).c, table_of(Delivery).c
-    query = (
-        sa.select(carries.notice_id, carries.contact_id, delivery.state, delivery.accepted_at)
-        .join(table_of(Delivery), delivery.id == carries.delivery_id)
-        .join(table_of(Notice), notice.id == carries.notice_id)
-        .where(
-            carries.notice_id.in_(these(session, [one.id for one in those])),
-            carries.edition == notice.edition,
-            delivery.letter == letters.NOTICE,
-            delivery.state != DeliveryState.DROPPED,
-        )
-    )
     mails: defaultdict[UUID, list[Carried]] = defaultdict(list)
-    for notice_id, *rest in session.execute(query) if those else ():
-        mails[notice_id].append(Carried(notice_id, *rest))
+    if those:
+        found = session.execute(_carrying(dialect_of(session)), given_ids(session, [one.id for one in those]))
+        for row in found:
+            mails[row[0]].append(Carried(*row))
     return mails
 
 
@@ -834,3 +803,48 @@ def _locked(session: Session, notice_ids: Collection[UUID]) -> Sequence[tuple[No
 
 def _sealed(session: Session, notice: Notice) -> Sealed:
     return session.exec(select(Sealed).where(Sealed.id == notice.sealed_id)).one()
+
+
+# --- statements of every round, each written once ---------------------------------------------------------------------
+
+_RECEIVED = Given({"id": sa.Uuid(), "received_on": sa.Date(), "opens_at": UTCDateTime()})
+
+
+@cache
+def _touching(dialect: str) -> sa.Select[Any]:
+    carries, notice = table_of(DeliveryNotice).c, table_of(Notice).c
+    carried = sa.select(carries.notice_id).where(carries.delivery_id.in_(IDS.ids(dialect)), carries.courtesy.is_(False))
+    query = sa.select(*(notice[name] for name in Touched._fields)).where(notice.id.in_(carried)).order_by(notice.id)
+    return query.with_for_update(key_share=True)
+
+
+@cache
+def _carrying(dialect: str) -> sa.Select[Any]:
+    carries, notice, delivery = table_of(DeliveryNotice).c, table_of(Notice).c, table_of(Delivery).c
+    return (
+        sa.select(carries.notice_id, carries.contact_id, delivery.state, delivery.accepted_at)
+        .join(table_of(Delivery), delivery.id == carries.delivery_id)
+        .join(table_of(Notice), notice.id == carries.notice_id)
+        .where(
+            carries.notice_id.in_(IDS.ids(dialect)),
+            carries.edition == notice.edition,
+            delivery.letter == letters.NOTICE,
+            delivery.state != DeliveryState.DROPPED,
+        )
+    )
+
+
+@cache
+def _receiving(dialect: str) -> sa.Update:
+    notice, received = table_of(Notice).c, _RECEIVED.table(dialect)
+    later = sa.case((notice.holds_until < received.c.opens_at, received.c.opens_at), else_=notice.holds_until)
+    return (
+        sa.update(table_of(Notice))
+        .where(notice.id == received.c.id)
+        .values(
+            state=next_notice_state(NoticeState.RAISED, NoticeStep.RECEIVE),
+            received_on=received.c.received_on,
+            received_how=BY_RELAY,
+            holds_until=later,
+        )
+    )

@@ -11,6 +11,7 @@ import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -41,7 +42,7 @@ from notifier.rules.moulds import MouldError
 from notifier.services import doorbell, events, holds, items, letters, notices, relays
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
-from notifier.services.rows import handed_in, insert_set, table_of, these
+from notifier.services.rows import IDS, POSTGRESQL, Given, dialect_of, given_ids, insert_set, table_of
 
 log = structlog.get_logger()
 
@@ -151,21 +152,10 @@ def claim(
         return []
     relay = allowance.relay or NO_PLAN
     mails, broken = _written(session, desk, profile, relay, taken)
-    kept = [{"id": mail.delivery_id, "sha256": mail.sha256} for mail in mails]
-    kept += [{"id": outcome.delivery_id, "sha256": None} for outcome in broken]
-    claimed = handed_in(session, {"id": sa.Uuid(), "sha256": sa.Text()}, kept)
-    session.execute(
-        sa.update(table_of(Delivery))
-        .where(DELIVERY.id == claimed.c.id)
-        .values(
-            state=next_delivery_state(DeliveryState.WAITING, DeliveryStep.CLAIM),
-            attempt=DELIVERY.attempt + 1,
-            claimed_by=worker,
-            lease_until=database_now(session) + desk.mail_lease,
-            sha256=sa.func.coalesce(claimed.c.sha256, DELIVERY.sha256),
-            relay=relay.name,
-        )
-    )
+    kept: list[dict[str, str | None]] = [{"id": mail.delivery_id.hex, "sha256": mail.sha256} for mail in mails]
+    kept += [{"id": outcome.delivery_id.hex, "sha256": None} for outcome in broken]
+    lease = {"worker": worker, "relay": relay.name, "lease_until": database_now(session) + desk.mail_lease}
+    session.execute(_claiming(dialect_of(session)), Given.rows(session, kept) | lease)
     session.expire_all()
     if allowance.relay:
         relays.take(session, desk, allowance, mails, worker=worker, now=database_now(session))
@@ -185,24 +175,10 @@ def hand_over(session: Session, desk: Desk, mails: Sequence[Mail], *, worker: st
     if holds.is_held(session):
         return set()
     instant = database_now(session)
-    given = [{"id": mail.delivery_id, "attempt": mail.attempt} for mail in mails]
-    offered = handed_in(session, {"id": sa.Uuid(), "attempt": sa.Integer()}, given)
+    offered = Given.rows(session, [{"id": mail.delivery_id.hex, "attempt": mail.attempt} for mail in mails])
+    lease = {"worker": worker, "now": instant, "long_enough": instant + LEASE_MARGIN}
     mine = session.execute(
-        sa.update(table_of(Delivery))
-        .where(
-            DELIVERY.id == offered.c.id,
-            DELIVERY.attempt == offered.c.attempt,
-            sa.func.coalesce(DELIVERY.state, "")
-            == DeliveryState.CLAIMED,  # SQLite would read all that are, by an index
-            DELIVERY.claimed_by == worker,
-            DELIVERY.lease_until > instant + LEASE_MARGIN,
-            sa.or_(DELIVERY.same_until.is_(None), DELIVERY.same_until > instant),
-        )
-        .values(
-            state=next_delivery_state(DeliveryState.CLAIMED, DeliveryStep.HAND_OVER),
-            lease_until=instant + desk.mail_lease,
-        )
-        .returning(DELIVERY.id)
+        _handing_over(dialect_of(session)), offered | lease | {"lease_until": instant + desk.mail_lease}
     )
     leaving = set(mine.scalars())
     session.expire_all()
@@ -246,11 +222,12 @@ def release(session: Session, mails: Sequence[Mail], *, worker: str) -> None:
     session.execute(
         sa.update(table_of(Delivery))
         .where(
-            DELIVERY.id.in_(these(session, [mail.delivery_id for mail in mails])),
+            DELIVERY.id.in_(IDS.ids(dialect_of(session))),
             DELIVERY.state == DeliveryState.CLAIMED,
             DELIVERY.claimed_by == worker,
         )
-        .values(state=next_delivery_state(DeliveryState.CLAIMED, DeliveryStep.RELEASE), lease_until=None)
+        .values(state=next_delivery_state(DeliveryState.CLAIMED, DeliveryStep.RELEASE), lease_until=None),
+        given_ids(session, [mail.delivery_id for mail in mails]),
     )
 
 
@@ -460,11 +437,10 @@ def attempts(session: Session, delivery_id: UUID) -> list[Attempt]:
 
 def database_now(session: Session) -> datetime:
     """Return the database's own clock (aware, UTC)."""
-    if session.get_bind().dialect.name == "postgresql":
-        instant: datetime = session.exec(select(sa.func.clock_timestamp())).one()
+    if dialect_of(session) == POSTGRESQL:
+        instant: datetime = session.execute(_CLOCK).scalar_one()
         return instant.astimezone(UTC)
-    text: str = session.exec(select(sa.func.strftime("%Y-%m-%dT%H:%M:%f+00:00", "now"))).one()
-    return datetime.fromisoformat(text)
+    return datetime.fromisoformat(session.execute(_SQLITES_CLOCK).scalar_one())
 
 
 def _due(session: Session, allowance: Allowance, *, limit: int, now: datetime) -> list[Due]:
@@ -494,24 +470,17 @@ def _has_room(left: dict[str, int], domain: str) -> bool:
 
 def _next_due(session: Session, allowance: Allowance, *, full: set[str], limit: int, now: datetime) -> list[Due]:
     """On SQLite the transaction's own lock keeps others out."""
-    due = (
-        sa.select(*(DELIVERY[name] for name in Due._fields))
-        .where(DELIVERY.state == DeliveryState.WAITING, DELIVERY.due_at <= now)
-        .where(*holds.may_leave(holds.paused(session)))
-        .where(sa.or_(DELIVERY.same_until.is_(None), _is_bound_to(allowance.relay)))
-        .order_by(DELIVERY.lane, DELIVERY.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
+    due = _DUE.where(*holds.may_leave(paused)) if (paused := holds.paused(session)) else _DUE
+    due = due.where(_is_bound_to(allowance.relay))
     if full:
         due = due.where(DELIVERY.domain.not_in(full))
-    return [Due(*row) for row in session.execute(due)]
+    return [Due(*row) for row in session.execute(due, {"now": now, "mails": limit})]
 
 
 def _is_bound_to(relay: RelayPlan | None) -> sa.ColumnElement[bool]:
     """What may have arrived goes again only through the relay that knows it by its key (`send_again`)."""
-    is_known = relay is not None and relay.key_life is not None
-    return DELIVERY.relay == relay.name if relay and is_known else sa.false()
+    is_new = DELIVERY.same_until.is_(None)
+    return sa.or_(is_new, DELIVERY.relay == relay.name) if relay and relay.key_life is not None else is_new
 
 
 def _outdated(session: Session, rows: Sequence[Due]) -> set[UUID]:
@@ -521,19 +490,8 @@ def _outdated(session: Session, rows: Sequence[Due]) -> set[UUID]:
     told = [row.id for row in rows if row.announcement_id and row.letter not in letters.OUTLASTING]
     if not told:
         return set()
-    notice, announcement = table_of(Notice).c, table_of(Announcement).c
-    meant = sa.func.sum(sa.case((notice.excluded_at.is_(None), 1), else_=0))  # none: it tells nobody of anything
-    is_old = sa.or_(CARRIES.edition < notice.edition, announcement.state == AnnouncementState.WITHDRAWN)
-    old = sa.func.sum(sa.case((is_old, 1), else_=0))
-    query = (
-        sa.select(CARRIES.delivery_id)
-        .join(table_of(Notice), notice.id == CARRIES.notice_id)
-        .join(table_of(Announcement), announcement.id == notice.announcement_id)
-        .where(CARRIES.delivery_id.in_(these(session, told)))
-        .group_by(CARRIES.delivery_id)
-        .having(sa.or_(old > 0, meant == 0))
-    )
-    return set(session.execute(query).scalars()) | holds.cancelled(session, told)
+    found = session.execute(_outdating(dialect_of(session)), given_ids(session, told))
+    return set(found.scalars()) | holds.cancelled(session, told)
 
 
 def _written(
@@ -594,13 +552,8 @@ def _locked(session: Session, delivery_ids: Sequence[UUID]) -> Sequence[Delivery
 
 def _tried(session: Session, delivery_ids: Sequence[UUID], worker: str) -> list[Tried]:
     """Lock what this worker has claimed and nobody has since."""
-    mine = (
-        sa.select(*(DELIVERY[name] for name in Tried._fields))
-        .where(DELIVERY.id.in_(these(session, delivery_ids)), DELIVERY.claimed_by == worker)
-        .order_by(DELIVERY.id)
-        .with_for_update(key_share=True)
-    )
-    return [Tried(*row) for row in session.execute(mine)]
+    mine = session.execute(_trying(dialect_of(session)), given_ids(session, delivery_ids) | {"worker": worker})
+    return [Tried(*row) for row in mine]
 
 
 def _may_take(row: Tried, outcome: Outcome) -> bool:
@@ -614,18 +567,10 @@ def _may_take(row: Tried, outcome: Outcome) -> bool:
 
 def _keep(session: Session, desk: Desk, ended: Sequence[Ended], *, now: datetime) -> None:
     """Write states and attempts down: two statements, however many mails."""
-    columns = {
-        "id": sa.Uuid(),
-        "state": sa.Text(),
-        "reply": sa.Text(),
-        "accepted_at": UTCDateTime(),
-        "due_at": UTCDateTime(),
-        "deferrals": sa.Integer(),
-    }
     pause = desk.mail_rests[0] if relays.answers(outcome for _, outcome, _ in ended) else timedelta()
     given = [
         {
-            "id": row.id,
+            "id": row.id.hex,
             "state": state.value,
             "reply": f"{outcome.code or ''} {outcome.reply}".strip(),
             "accepted_at": now if state is DeliveryState.ACCEPTED else None,
@@ -633,21 +578,10 @@ def _keep(session: Session, desk: Desk, ended: Sequence[Ended], *, now: datetime
         }
         for row, outcome, state in ended
     ]
-    known = handed_in(session, columns, given)
-    session.execute(
-        sa.update(table_of(Delivery))
-        .where(DELIVERY.id == known.c.id)
-        .values(
-            state=known.c.state,
-            lease_until=None,
-            last_reply=known.c.reply,
-            accepted_at=known.c.accepted_at,
-            due_at=sa.func.coalesce(known.c.due_at, DELIVERY.due_at),
-            deferrals=known.c.deferrals,
-        )
-    )
+    session.execute(_knowing(dialect_of(session)), Given.rows(session, given))
     answer = ("verdict", "code", "reply", "peer", "tls", "at")  # also to one that was taken for lost
-    insert_set(session, Attempt, [_attempt(one, now) for one in ended], latest=(("delivery_id", "number"), answer))
+    attempts = [_attempt(one) for one in ended]
+    insert_set(session, Attempt, attempts, {"at": now}, latest=(("delivery_id", "number"), answer))
 
 
 def _put_off(
@@ -667,18 +601,17 @@ def _put_off(
     return {"due_at": now + retry_after(deferrals, desk.mail_schedule), "deferrals": deferrals}
 
 
-def _attempt(one: Ended, now: datetime) -> dict[str, Any]:
+def _attempt(one: Ended) -> dict[str, Any]:
     outcome = one.outcome
     return {
-        "id": uuid7(),
-        "delivery_id": one.row.id,
+        "id": uuid7().hex,
+        "delivery_id": one.row.id.hex,
         "number": one.row.attempt,
         "verdict": outcome.verdict.value,
         "code": outcome.code,
         "reply": outcome.reply,
         "peer": outcome.peer,
         "tls": outcome.tls,
-        "at": now,
     }
 
 
@@ -699,16 +632,9 @@ def _events(session: Session, ended: Sequence[Ended]) -> list[Happened]:
 
 def _clients_told(session: Session, delivery_ids: Sequence[UUID]) -> Mapping[UUID, Sequence[tuple[UUID, str, str]]]:
     """Return whom each mail tells: the notice, the client's key and its company."""
-    notice, client = table_of(Notice).c, table_of(Client).c
-    query = (
-        sa.select(CARRIES.delivery_id, notice.id, client.key, client.company)
-        .join(table_of(Notice), notice.id == CARRIES.notice_id)
-        .join(table_of(Client), client.id == notice.client_id)
-        .where(CARRIES.delivery_id.in_(these(session, delivery_ids)))
-        .order_by(client.key)
-    )
     told: defaultdict[UUID, list[tuple[UUID, str, str]]] = defaultdict(list)
-    for delivery_id, notice_id, key, company in session.execute(query):
+    found = session.execute(_telling(dialect_of(session)), given_ids(session, delivery_ids))
+    for delivery_id, notice_id, key, company in found:
         told[delivery_id].append((notice_id, key, company))
     return told
 
@@ -771,3 +697,123 @@ def _open_items(
 
 def _as_item(row: Delivery) -> tuple[UUID, UUID | None, str, DeliveryState]:
     return row.id, row.announcement_id, row.letter, row.state
+
+
+# --- statements of every round, each written once ---------------------------------------------------------------------
+
+_CLOCK = sa.select(sa.func.clock_timestamp())
+_SQLITES_CLOCK = sa.select(sa.func.strftime("%Y-%m-%dT%H:%M:%f+00:00", "now"))
+_CLAIMED = Given({"id": sa.Uuid(), "sha256": sa.Text()})
+_OFFERED = Given({"id": sa.Uuid(), "attempt": sa.Integer()})
+_KNOWN = Given(
+    {
+        "id": sa.Uuid(),
+        "state": sa.Text(),
+        "reply": sa.Text(),
+        "accepted_at": UTCDateTime(),
+        "due_at": UTCDateTime(),
+        "deferrals": sa.Integer(),
+    }
+)
+_DUE = (
+    sa.select(*(DELIVERY[name] for name in Due._fields))
+    .where(DELIVERY.state == DeliveryState.WAITING, DELIVERY.due_at <= sa.bindparam("now"))
+    .order_by(DELIVERY.lane, DELIVERY.due_at)
+    .limit(sa.bindparam("mails"))
+    .with_for_update(skip_locked=True)
+)
+
+
+@cache
+def _claiming(dialect: str) -> sa.Update:
+    claimed = _CLAIMED.table(dialect)
+    return (
+        sa.update(table_of(Delivery))
+        .where(DELIVERY.id == claimed.c.id)
+        .values(
+            state=next_delivery_state(DeliveryState.WAITING, DeliveryStep.CLAIM),
+            attempt=DELIVERY.attempt + 1,
+            claimed_by=sa.bindparam("worker"),
+            lease_until=sa.bindparam("lease_until"),
+            sha256=sa.func.coalesce(claimed.c.sha256, DELIVERY.sha256),
+            relay=sa.bindparam("relay"),
+        )
+    )
+
+
+@cache
+def _handing_over(dialect: str) -> Any:  # noqa: ANN401 - an UPDATE that returns rows has no public type
+    offered = _OFFERED.table(dialect)
+    # SQLite would read all that are claimed, by an index on the bare column.
+    state = sa.func.coalesce(DELIVERY.state, "")
+    return (
+        sa.update(table_of(Delivery))
+        .where(
+            DELIVERY.id == offered.c.id,
+            DELIVERY.attempt == offered.c.attempt,
+            state == DeliveryState.CLAIMED,
+            DELIVERY.claimed_by == sa.bindparam("worker"),
+            DELIVERY.lease_until > sa.bindparam("long_enough", type_=UTCDateTime()),
+            sa.or_(DELIVERY.same_until.is_(None), DELIVERY.same_until > sa.bindparam("now", type_=UTCDateTime())),
+        )
+        .values(
+            state=next_delivery_state(DeliveryState.CLAIMED, DeliveryStep.HAND_OVER),
+            lease_until=sa.bindparam("lease_until"),
+        )
+        .returning(DELIVERY.id)
+    )
+
+
+@cache
+def _trying(dialect: str) -> sa.Select[Any]:
+    return (
+        sa.select(*(DELIVERY[name] for name in Tried._fields))
+        .where(DELIVERY.id.in_(IDS.ids(dialect)), DELIVERY.claimed_by == sa.bindparam("worker"))
+        .order_by(DELIVERY.id)
+        .with_for_update(key_share=True)
+    )
+
+
+@cache
+def _knowing(dialect: str) -> sa.Update:
+    known = _KNOWN.table(dialect)
+    return (
+        sa.update(table_of(Delivery))
+        .where(DELIVERY.id == known.c.id)
+        .values(
+            state=known.c.state,
+            lease_until=None,
+            last_reply=known.c.reply,
+            accepted_at=known.c.accepted_at,
+            due_at=sa.func.coalesce(known.c.due_at, DELIVERY.due_at),
+            deferrals=known.c.deferrals,
+        )
+    )
+
+
+@cache
+def _outdating(dialect: str) -> sa.Select[Any]:
+    notice, announcement = table_of(Notice).c, table_of(Announcement).c
+    meant = sa.func.sum(sa.case((notice.excluded_at.is_(None), 1), else_=0))  # none: it tells nobody of anything
+    is_old = sa.or_(CARRIES.edition < notice.edition, announcement.state == AnnouncementState.WITHDRAWN)
+    old = sa.func.sum(sa.case((is_old, 1), else_=0))
+    return (
+        sa.select(CARRIES.delivery_id)
+        .join(table_of(Notice), notice.id == CARRIES.notice_id)
+        .join(table_of(Announcement), announcement.id == notice.announcement_id)
+        .where(CARRIES.delivery_id.in_(IDS.ids(dialect)))
+        .group_by(CARRIES.delivery_id)
+        .having(sa.or_(old > 0, meant == 0))
+    )
+
+
+@cache
+def _telling(dialect: str) -> sa.Select[Any]:
+    notice, client = table_of(Notice).c, table_of(Client).c
+    return (
+        sa.select(CARRIES.delivery_id, notice.id, client.key, client.company)
+        .join(table_of(Notice), notice.id == CARRIES.notice_id)
+        .join(table_of(Client), client.id == notice.client_id)
+        .where(CARRIES.delivery_id.in_(IDS.ids(dialect)))
+        .order_by(client.key)
+    )

@@ -46,6 +46,7 @@ FORGOTTEN_AFTER = timedelta(hours=1)  # that a domain put mails off, and nothing
 LATER = 4  # first digit of a reply code: not now
 PLENTY = 1_000_000  # mails: no limit
 NO_LIMIT = DomainPlan()
+_DOMAINS = select(DomainState).execution_options(populate_existing=True)
 
 
 class UnknownRelay(LookupError):
@@ -301,7 +302,7 @@ def _record(session: Session, kind: EventKind, state: RelayState, now: datetime,
 
 def _with_domains(session: Session, desk: Desk, plan: RelayPlan, mails: int, now: datetime) -> Allowance:
     """Return an allowance of so many mails, within what each domain may be given."""
-    known = {one.domain: one for one in session.exec(select(DomainState).execution_options(populate_existing=True))}
+    known = {one.domain: one for one in session.exec(_DOMAINS)}
     known |= _locked_domains(session, desk.mail_domains)
     rooms = {domain: _room_of(known.get(domain), desk, domain, now) for domain in {*known, *desk.mail_domains}}
     rounds = -(-mails // plan.at_once)

@@ -1,10 +1,15 @@
-"""Rows by the set: those that two may want to write at the same instant, and those that are handed in together."""
+"""Rows by the set: those that two may want to write at the same instant, and those that are handed in together.
+
+To write a statement down costs more than to carry it out.  What runs round after round is therefore written once for
+each database, by a function behind `functools.cache`, with its rows as a parameter (`Given`).
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -14,32 +19,66 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
 
 TOGETHER = 5000  # rows in one statement: a few megabytes
+POSTGRESQL = "postgresql"
 
 
 def insert_new(session: Session, row: SQLModel) -> None:
     """Insert a row, unless one with its unique key is there: then that one serves both."""
-    session.execute(inserting(session, type(row)).values(row.model_dump()).on_conflict_do_nothing())
+    insert = _inserting(dialect_of(session), table_of(type(row)))
+    session.execute(insert.values(row.model_dump()).on_conflict_do_nothing())
 
 
-def inserting(session: Session, table: type[SQLModel]) -> Any:  # noqa: ANN401 - either dialect's own Insert
+def _inserting(dialect: str, table: sa.Table) -> Any:  # noqa: ANN401 - either dialect's own Insert
     """Return an INSERT that knows ON CONFLICT."""
-    insert = postgresql.insert if is_postgresql(session) else sqlite.insert
+    insert = postgresql.insert if dialect == POSTGRESQL else sqlite.insert
     return insert(table)
 
 
-def is_postgresql(session: Session) -> bool:
-    return session.get_bind().dialect.name == "postgresql"
+def dialect_of(session: Session) -> str:
+    return session.get_bind().dialect.name
+
+
+class Given:
+    """Rows that a statement is given as one parameter, however many they are, as a table to join with.
+
+    `columns` maps each name to its SQL type.  Instants are compared and kept as the database writes them.
+    """
+
+    def __init__(self, columns: Mapping[str, Any]) -> None:
+        self._columns = columns
+
+    def table(self, dialect: str) -> sa.Subquery | sa.TableValuedAlias:
+        """Return the table, in a statement that is carried out with `rows`."""
+        return _table(self._columns, sa.bindparam("given", type_=sa.Text), dialect)
+
+    def ids(self, dialect: str) -> sa.ScalarSelect[Any]:
+        """Return its column `id`, for an IN."""
+        return sa.select(self.table(dialect).c.id).scalar_subquery()
+
+    @staticmethod
+    def rows(session: Session, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Return the parameter that holds these rows."""
+        return {"given": _written(dialect_of(session), rows)}
+
+
+IDS = Given({"id": sa.Uuid()})
+
+
+def given_ids(session: Session, ids: Iterable[UUID]) -> dict[str, Any]:
+    """Return the parameter of a statement on `IDS`."""
+    return IDS.rows(session, [{"id": one.hex} for one in ids])
 
 
 def handed_in(
     session: Session, columns: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]
 ) -> sa.Subquery | sa.TableValuedAlias:
-    """Return rows as a table to join with: one parameter, and one statement, however many they are.
+    """Return rows as such a table, for a statement that is written for them alone."""
+    dialect = dialect_of(session)
+    return _table(columns, sa.bindparam(None, _written(dialect, rows), sa.Text), dialect)
 
-    `columns` maps each name to its SQL type.  Instants are compared and kept as the database writes them.
-    """
-    given = sa.bindparam(None, json.dumps(rows, default=_plain if is_postgresql(session) else _as_sqlite), sa.Text)
-    if is_postgresql(session):
+
+def _table(columns: Mapping[str, Any], given: sa.BindParameter[str], dialect: str) -> sa.Subquery | sa.TableValuedAlias:
+    if dialect == POSTGRESQL:
         named = [sa.column(name, kind) for name, kind in columns.items()]
         recordset = sa.func.json_to_recordset(sa.cast(given, postgresql.JSON)).table_valued(*named)
         return recordset.render_derived(name="handed_in", with_types=True)
@@ -58,7 +97,7 @@ def insert_set(
     same: Mapping[str, Any] = MappingProxyType({}),
     *,
     unless_there: bool = False,
-    latest: tuple[Sequence[str], Sequence[str]] = ((), ()),
+    latest: tuple[tuple[str, ...], tuple[str, ...]] = ((), ()),
     returning: str = "",
 ) -> list[Any]:
     """Insert rows in their order by INSERT … SELECT, `same` in each of them; returns what the database gave the column
@@ -67,25 +106,40 @@ def insert_set(
     `unless_there`: a row whose unique key is there already serves both.  `latest`: one with the same of these columns
     is there, and takes on those.  Columns with a default may be left out.
     """
+    if not rows:
+        return []
+    names = tuple(rows[0])
+    insert = _insertion(dialect_of(session), table, names, tuple(same), unless_there, latest, returning)
+    shared = {f"same_{name}": value for name, value in same.items()}
     given: list[Any] = []
-    columns, names = sa.inspect(table).local_table.c, list(rows[0]) if rows else []
     for start in range(0, len(rows), TOGETHER):
-        one = handed_in(session, {name: columns[name].type for name in names}, rows[start : start + TOGETHER])
-        shared = [sa.literal(value, columns[name].type) for name, value in same.items()]
-        # SQLite takes ON CONFLICT after a SELECT only where that has a WHERE.
-        chosen = sa.select(*(one.c[name] for name in names), *shared).where(sa.true())
-        insert = inserting(session, table).from_select([*names, *same], chosen)
-        insert = insert.on_conflict_do_nothing() if unless_there else insert
-        if all(latest):
-            keys, taken = latest
-            insert = insert.on_conflict_do_update(
-                index_elements=keys, set_={one: insert.excluded[one] for one in taken}
-            )
-        if returning:
-            given += session.execute(insert.returning(columns[returning])).scalars()
-        else:
-            session.execute(insert)
+        done = session.execute(insert, Given.rows(session, rows[start : start + TOGETHER]) | shared)
+        given += done.scalars() if returning else ()
     return sorted(given)
+
+
+@cache
+def _insertion(
+    dialect: str,
+    table: type[SQLModel],
+    names: tuple[str, ...],
+    same: tuple[str, ...],
+    unless_there: bool,  # noqa: FBT001 - the key of a cache
+    latest: tuple[tuple[str, ...], tuple[str, ...]],
+    returning: str,
+) -> Any:  # noqa: ANN401 - as _inserting
+    columns = table_of(table).c
+    one = Given({name: columns[name].type for name in names}).table(dialect)
+    shared = [sa.bindparam(f"same_{name}", type_=columns[name].type) for name in same]
+    # SQLite takes ON CONFLICT after a SELECT only where that has a WHERE.
+    chosen = sa.select(*(one.c[name] for name in names), *shared).where(sa.true())
+    insert = _inserting(dialect, table_of(table)).from_select([*names, *same], chosen)
+    if unless_there:
+        insert = insert.on_conflict_do_nothing()
+    if all(latest):
+        keys, taken = latest
+        insert = insert.on_conflict_do_update(index_elements=keys, set_={one: insert.excluded[one] for one in taken})
+    return insert.returning(columns[returning]) if returning else insert
 
 
 def table_of(model: type[SQLModel]) -> sa.Table:
@@ -101,8 +155,8 @@ def these(session: Session, ids: Iterable[UUID]) -> sa.ScalarSelect[Any]:
     return sa.select(table.c.id).scalar_subquery()
 
 
-def _plain(value: object) -> str:
-    return str(value)
+def _written(dialect: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    return json.dumps(rows, default=str if dialect == POSTGRESQL else _as_sqlite)
 
 
 def _as_sqlite(value: object) -> str:
