@@ -8,10 +8,10 @@ contract says of the changes that concern it, the strictest holds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -29,9 +29,9 @@ from notifier.rules.terms import BadPack, Channel, Pack, Reckoning, Rule
 from notifier.services import clients, provider
 from notifier.services.clients import Owed
 from notifier.services.desk import Desk
+from notifier.services.rows import handed_in
 
 ONE_DAY = timedelta(days=1)
-TOGETHER = 2000  # clients read at once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -285,20 +285,9 @@ class Counter:
         return max(first_day_from(reckoning.opens_at, self._tz), reckoning.last_day_of_waiting + ONE_DAY)
 
 
-class Reached(NamedTuple):
-    """One client that a subject touches, in the columns that a notice is raised from."""
-
-    client_id: UUID
-    key: str
-    company: str
-    terms_id: UUID
-    told: Told
-    is_reachable: bool  # as Affected.is_reachable
-
-
 class Reach:
     """Every client under contract today whom a subject concerns, for as many as there are: the database counts them by
-    their terms and scopes, what these say is counted once, and the clients are read by sets.
+    their terms and scopes, what these say is counted once, and no client is read.
     """
 
     def __init__(self, session: Session, desk: Desk, subject: Subject, *, now: datetime) -> None:
@@ -318,19 +307,33 @@ class Reach:
         """What clients are told, by the name of the terms and of the changes that concern them."""
         return {told.key: told for told in self._told.values() if told}
 
-    def each(self, session: Session) -> Iterator[Reached]:
-        """Read the clients by key, a few thousand at a time."""
-        every = list(dict.fromkeys(told.rule.roles for told in self._told.values() if told))
+    def reached(self, session: Session, sealed: Mapping[str, UUID]) -> sa.Select[Any]:
+        """Return a query for what a notice to each of these clients is raised from: `client_id`, `terms_id`,
+        `sealed_id`, `channel`, and `is_reachable` (as Affected's).  `sealed` names the rows by what is told.
+        """
+        every = {told.rule.roles: number for number, told in enumerate(self.told.values())}
+        names = [f"alike_{number}" for number in range(len(self._by))]
+        rows = [
+            dict(zip(names, alike, strict=True))
+            | {"sealed_id": sealed[told.key], "channel": told.channel, "roles": every[told.rule.roles]}
+            for alike, told in self._told.items()
+            if told
+        ]
+        kinds = dict(zip(names, (one.type for one in self._by), strict=True))
+        columns = {**kinds, "sealed_id": sa.Uuid(), "channel": sa.Text(), "roles": sa.Integer()}
+        # Read once: SQLite would take the JSON apart anew for every client.
+        told = sa.select(handed_in(session, columns, rows)).cte("told").prefix_with("MATERIALIZED")
+        has_reader = sa.case({number: _somebody(roles) for roles, number in every.items()}, value=told.c.roles)
         has_street = sa.and_(col(Client.address) != "", col(Client.town) != "")
-        named = (Client.id, Client.key, Client.company, Terms.id)
-        columns = (*map(col, named), has_street, *map(_somebody, every), *self._by)
-        by_mail = {roles: len(named) + 1 + place for place, roles in enumerate(every)}
-        first = len(named) + 1 + len(every)
-        query = sa.select(*columns).select_from(self._held).order_by(col(Client.key))
-        for row in session.execute(query, execution_options={"yield_per": TOGETHER}):
-            if told := self._told.get(tuple(row[first:])):
-                place = by_mail[told.rule.roles] if told.channel is Channel.MAIL else len(named)
-                yield Reached(row[0], row[1], row[2], row[3], told, bool(row[place]))
+        is_reachable = sa.case((told.c.channel == Channel.MAIL, has_reader), else_=has_street)
+        alike = sa.and_(*(one == told.c[name] for one, name in zip(self._by, names, strict=True)))
+        return sa.select(
+            col(Client.id).label("client_id"),
+            col(Terms.id).label("terms_id"),
+            told.c.sealed_id,
+            told.c.channel,
+            is_reachable.label("is_reachable"),
+        ).select_from(self._held.join(told, alike))
 
     def _of(self, pack: str, overrides: str, by_mail: bool, *scope: str) -> Told | None:  # noqa: FBT001 - a row's columns
         stated = [tuple(json.loads(one)) for one in scope]

@@ -5,18 +5,19 @@ it.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, or_, select
 
 from notifier.models import Endpoint, Event, EventKind, WebhookDelivery
 from notifier.models.base import uuid7
 from notifier.services import doorbell
-from notifier.services.rows import insert_set
+from notifier.services.rows import TOGETHER, insert_set, table_of
 
 _LISTENING = select(Endpoint).where(col(Endpoint.enabled))
 
@@ -75,6 +76,26 @@ def record_all(session: Session, happened: Sequence[Happened], *, by: str, now: 
         for number, one in zip(numbers, happened, strict=True)
     ]
     _owe_webhooks(session, endpoints, recorded, now)
+
+
+def record_each(
+    session: Session, chosen: sa.Select[Any], *, kinds: Collection[EventKind], by: str, now: datetime
+) -> None:
+    """Record an event of one of these kinds for each row of a query, in its order: its columns are `kind`, `about_id`,
+    `announcement_id` and `data`.  None of them is read, unless somebody listens.
+    """
+    event = table_of(Event)
+    names = [*chosen.selected_columns.keys(), "by", "at"]
+    chosen = chosen.add_columns(sa.literal(by), sa.literal(now, event.c.at.type))
+    insert = sa.insert(event).from_select(names, chosen)
+    endpoints = [one for one in _listening(session) if not one.kinds or set(one.kinds) & {kind.value for kind in kinds}]
+    if not endpoints:
+        session.execute(insert)
+        return
+    numbers = sorted(session.execute(insert.returning(event.c.id)).scalars())
+    for start in range(0, len(numbers), TOGETHER):
+        some = select(Event).where(col(Event.id).in_(numbers[start : start + TOGETHER])).order_by(col(Event.id))
+        _owe_webhooks(session, endpoints, session.exec(some).all(), now)
 
 
 def history(session: Session, *, about: UUID | None = None, after: int = 0, limit: int = 200) -> list[Event]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
@@ -17,6 +17,8 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
+
+from notifier.models.base import uuid7
 
 TOGETHER = 5000  # rows in one statement: a few megabytes
 POSTGRESQL = "postgresql"
@@ -88,6 +90,24 @@ def _table(columns: Mapping[str, Any], given: sa.BindParameter[str], dialect: st
         for name, kind in columns.items()
     ]
     return sa.select(*picked).subquery("handed_in")
+
+
+def new_id(dialect: str) -> sa.ColumnElement[UUID]:
+    """Return an expression that gives each row of an INSERT … SELECT an id of its own, as `uuid7` would."""
+    instant = sa.literal(uuid7().hex[:12], sa.Text)
+    if dialect == POSTGRESQL:
+        random = sa.func.replace(sa.cast(sa.func.gen_random_uuid(), sa.Text), "-", "")
+        return sa.cast(instant.concat("7").concat(sa.func.substr(random, 14)), sa.Uuid())
+    three, fifteen = (sa.func.substr(sa.func.hex(sa.func.randomblob(size)), 2) for size in (2, 8))
+    variant = sa.func.substr("89ab", 1 + sa.func.abs(sa.func.random()) % 4, 1)
+    return sa.type_coerce(sa.func.lower(instant.concat("7").concat(three).concat(variant).concat(fifteen)), sa.Uuid())
+
+
+def as_object(dialect: str, fields: Mapping[str, sa.ColumnElement[Any]]) -> sa.ColumnElement[Any]:
+    """Return an expression that makes JSON of some columns of each row."""
+    pairs = [part for name, value in fields.items() for part in (sa.literal(name, sa.Text), value)]
+    build = sa.func.json_build_object if dialect == POSTGRESQL else sa.func.json_object
+    return build(*pairs, type_=sa.JSON)
 
 
 def insert_set(
@@ -163,6 +183,9 @@ def _as_sqlite(value: object) -> str:
     """SQLite keeps ids as 32 hex digits, and instants as SQLAlchemy writes them: UTC, without saying so."""
     if isinstance(value, UUID):
         return value.hex
-    if isinstance(value, datetime):
-        return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
-    return str(value)
+    return _instant(value) if isinstance(value, datetime) else str(value)
+
+
+@lru_cache(1000)  # the rows of a set share most of theirs
+def _instant(value: datetime) -> str:
+    return value.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -42,14 +42,24 @@ from notifier.rules.registry_diff import as_json, from_json
 from notifier.rules.scope import Scope, is_limited
 from notifier.rules.terms import Channel
 from notifier.services import doorbell, events, items, letters, provider
-from notifier.services.affected import TOGETHER, Affected, Reach, Reached, Told
+from notifier.services.affected import Affected, Reach, Told
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
 from notifier.services.letter_notes import Clock, Company, Reader
-from notifier.services.rows import handed_in, insert_set, these
+from notifier.services.rows import as_object, dialect_of, handed_in, insert_set, new_id, table_of, these
 
 Thing = TypeVar("Thing")
 
+TOGETHER = 2000  # mails or letters written at once
+REACHED = MappingProxyType(
+    {
+        "client_id": sa.Uuid(),
+        "terms_id": sa.Uuid(),
+        "sealed_id": sa.Uuid(),
+        "channel": sa.Text(),
+        "is_reachable": sa.Boolean(),
+    }
+)
 CORRECTED = "the announcement has been corrected since"
 WIDENED = "more of the announcement concerns the client since"
 ANY_SCOPE = Scope()  # of clients whose scope makes no difference
@@ -72,8 +82,8 @@ def tell(
     the number of clients.
     """
     sealed = _seal(session, announcement, reach.told, now=now)
-    for some in _by_sets(reach.each(session)):
-        _raise_notices(session, announcement, some, sealed, by=by, now=now)
+    if reach.clients:
+        _raise_notices(session, announcement, reach.reached(session, sealed).subquery(), [], by=by, now=now)
     told = {sealed[key]: one for key, one in reach.told.items()}
     letters.post_notices(session, desk, announcement, _by_address(session, announcement, told), now=now)
     _find_unwritten(session, announcement, by=by, now=now)
@@ -92,44 +102,52 @@ def _by_sets(many: Iterable[Thing]) -> Iterator[list[Thing]]:
 def _raise_notices(
     session: Session,
     announcement: Announcement,
-    reached: Sequence[Reached],
-    sealed: Mapping[str, UUID],
+    reached: sa.FromClause,
+    which: Sequence[sa.ColumnElement[bool]],
     *,
     by: str,
     now: datetime,
 ) -> None:
-    if not reached:
-        return
-    raised = [(uuid7(), one) for one in reached]
-    rows = [
-        {
-            "id": notice_id.hex,
-            "client_id": one.client_id.hex,
-            "terms_id": one.terms_id.hex,
-            "sealed_id": sealed[one.told.key].hex,
-            "state": NoticeState.RAISED if one.is_reachable else NoticeState.UNREACHED,
-            "channel": one.told.channel,
-        }
-        for notice_id, one in raised
-    ]
-    same = {"announcement_id": announcement.id, "edition": announcement.edition, "raised_at": now}
-    _insert_notices(session, rows, same)
-    events.record_all(session, [_happened(announcement, *one) for one in raised], by=by, now=now)
-    unreached = [notice_id for notice_id, one in raised if not one.is_reachable]
-    items.open_all(session, ItemKind.UNREACHABLE_CLIENT, about=unreached, announcement=announcement.id, now=now)
-
-
-def _insert_notices(session: Session, rows: Sequence[Mapping[str, Any]], same: Mapping[str, Any]) -> None:
-    """Each takes its deadline from what was sealed."""
-    columns = sa.inspect(Notice).local_table.c
-    given = handed_in(session, {name: columns[name].type for name in rows[0]}, rows)
-    counted = {"object_by": Sealed.last_day, "object_until": Sealed.until, "holds_until": Sealed.opens_at}
-    chosen = sa.select(
-        *given.c,
-        *(sa.literal(value, columns[name].type) for name, value in same.items()),
-        *map(col, counted.values()),
-    ).join(Sealed, col(Sealed.id) == given.c.sealed_id)
-    session.execute(sa.insert(Notice).from_select([*rows[0], *same, *counted], chosen))
+    """Raise a notice for each row of a table as `Reach.reached` gives it, with its event; each takes its deadline from
+    what was sealed.  The database makes both, and no client is read.  `which` tells these notices from others of the
+    announcement.
+    """
+    dialect, notice, client, counted = dialect_of(session), table_of(Notice).c, table_of(Client).c, table_of(Sealed).c
+    raised = {
+        "id": new_id(dialect),
+        "client_id": reached.c.client_id,
+        "terms_id": reached.c.terms_id,
+        "sealed_id": reached.c.sealed_id,
+        "state": sa.case((reached.c.is_reachable, NoticeState.RAISED.value), else_=NoticeState.UNREACHED.value),
+        "channel": reached.c.channel,
+        "announcement_id": sa.literal(announcement.id, sa.Uuid()),
+        "edition": sa.literal(announcement.edition),
+        "raised_at": sa.literal(now, notice.raised_at.type),
+        "object_by": counted.last_day,
+        "object_until": counted.until,
+        "holds_until": counted.opens_at,
+    }
+    chosen = sa.select(*raised.values()).select_from(reached.join(table_of(Sealed), counted.id == reached.c.sealed_id))
+    session.execute(sa.insert(table_of(Notice)).from_select(list(raised), chosen))
+    is_raised = notice.state == NoticeState.RAISED
+    happened = {
+        "kind": sa.case((is_raised, EventKind.NOTICE_RAISED.value), else_=EventKind.NOTICE_UNREACHED.value),
+        "about_id": notice.id,
+        "announcement_id": notice.announcement_id,
+        "data": as_object(
+            dialect,
+            {"client": client.key, "company": client.company, "object_by": sa.cast(notice.object_by, sa.Text)},
+        ),
+    }
+    these_notices = sa.and_(notice.announcement_id == announcement.id, *which)
+    theirs = sa.select(*(value.label(name) for name, value in happened.items()))
+    theirs = theirs.join_from(table_of(Notice), table_of(Client), client.id == notice.client_id).where(these_notices)
+    kinds = (EventKind.NOTICE_RAISED, EventKind.NOTICE_UNREACHED)
+    events.record_each(session, theirs.order_by(client.key), kinds=kinds, by=by, now=now)
+    unreached = session.execute(sa.select(notice.id).where(these_notices, notice.state == NoticeState.UNREACHED))
+    items.open_all(
+        session, ItemKind.UNREACHABLE_CLIENT, about=unreached.scalars(), announcement=announcement.id, now=now
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -316,11 +334,20 @@ def _raise(
     now: datetime,
 ) -> None:
     """Raise a notice for each of these clients, who had none, and send what tells them."""
-    reached = [
-        Reached(one.client.id, one.client.key, one.client.company, one.owed.terms.id, one.told, one.is_reachable)
+    rows = [
+        {
+            "client_id": one.client.id,
+            "terms_id": one.owed.terms.id,
+            "sealed_id": sealed[one.told.key],
+            "channel": one.channel,
+            "is_reachable": one.is_reachable,
+        }
         for one in affected
     ]
-    _raise_notices(session, announcement, reached, sealed, by=by, now=now)
+    if rows:
+        reached = handed_in(session, REACHED, rows)
+        which = col(Notice.client_id).in_(these(session, [one.client.id for one in affected]))
+        _raise_notices(session, announcement, reached, [which], by=by, now=now)
     _send(session, desk, announcement, affected, _notices(session, announcement), purpose=purpose, now=now)
 
 
@@ -484,12 +511,6 @@ def _seal(
     session.add_all(rows.values())
     session.flush()
     return {key: row.id for key, row in rows.items()}
-
-
-def _happened(announcement: Announcement, notice_id: UUID, one: Reached) -> Happened:
-    kind = EventKind.NOTICE_RAISED if one.is_reachable else EventKind.NOTICE_UNREACHED
-    data = {"client": one.key, "company": one.company, "object_by": one.told.reckoning.last_day.isoformat()}
-    return Happened(kind=kind, about=notice_id, announcement=announcement.id, data=data)
 
 
 def _notices(session: Session, announcement: Announcement) -> dict[UUID, Notice]:

@@ -28,7 +28,7 @@ from notifier.rules.kinds import AnnouncementKind
 from notifier.rules.links import digest
 from notifier.rules.periods import Period
 from notifier.rules.terms import Channel
-from notifier.services import affected, announcements, rows, telling
+from notifier.services import announcements, rows, telling
 from notifier.services.affected import Told
 from notifier.services.desk import Desk
 from tests.factories import NOON, REASONS, make_announcement, make_client, make_contact, make_provider
@@ -41,7 +41,6 @@ EFFECTIVE = date(2026, 12, 1)
 def by_twos(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a set be two, so that a few clients make many of them."""
     monkeypatch.setattr(telling, "TOGETHER", 2)
-    monkeypatch.setattr(affected, "TOGETHER", 2)
     monkeypatch.setattr(rows, "TOGETHER", 2)
 
 
