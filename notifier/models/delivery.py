@@ -36,7 +36,12 @@ class Delivery(SQLModel, table=True):
     __table_args__ = (
         sa.UniqueConstraint("about_id", "address", "purpose", "language"),
         sa.Index("ix_delivery_due", "state", "lane", "due_at", "domain"),
-        sa.Index("ix_delivery_lease", "state", "lease_until"),
+        sa.Index(
+            "ix_delivery_lease",
+            "lease_until",
+            sqlite_where=sa.text("lease_until IS NOT NULL"),
+            postgresql_where=sa.text("lease_until IS NOT NULL"),
+        ),
     )
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
@@ -50,7 +55,7 @@ class Delivery(SQLModel, table=True):
     mould_digest: str = Field(foreign_key="mould.digest")
     key_id: str
     facts: dict[str, Any] = Field(sa_type=sa.JSON)
-    message_id: str = Field(index=True)
+    message_id: str  # its id stands in it, and is what it is found by
     sha256: str = ""
     state: DeliveryState = Field(default=DeliveryState.WAITING, sa_type=text_enum(DeliveryState))
     attempt: int = 0

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 _TAG = re.compile(r"[a-z2-7]{48}", re.IGNORECASE | re.ASCII)
+_MESSAGE_ID = re.compile(r"<([0-9a-f]{32})@[^<>@\s]+>")
 _TAG_MAC = 12  # bytes: with the 16 of a delivery and the 2 of an attempt, 30, which base32 writes without padding
 _LAST_ATTEMPT = 0xFFFF  # some thirty years of attempts; whatever comes after is taken for the last one
 
@@ -32,6 +33,12 @@ def key_id(key: bytes) -> str:
 def digest(token: str) -> str:
     """Return what the database keeps of a token."""
     return hashlib.sha256(token.encode()).hexdigest()
+
+
+def delivery_of(message_id: str) -> UUID | None:
+    """Return the delivery whose id stands in a Message-ID in the form of ours, whoever made it."""
+    form = _MESSAGE_ID.fullmatch(message_id)
+    return UUID(form[1]) if form else None
 
 
 def is_like_envelope_tag(text: str) -> bool:

@@ -41,7 +41,7 @@ from notifier.models import (
 )
 from notifier.rules.bounces import BounceKind, Report
 from notifier.rules.delivery_states import DeliveryState
-from notifier.rules.links import is_like_envelope_tag
+from notifier.rules.links import delivery_of, is_like_envelope_tag
 from notifier.rules.notice_states import NoticeState
 from notifier.rules.periods import local_day, zone
 from notifier.services import answers, clients, doorbell, events, items, letters, notices, outbox, provider
@@ -194,7 +194,9 @@ def _match(session: Session, desk: Desk, report: Report) -> _Match | None:
 
 
 def _match_by_message_id(session: Session, message_ids: Sequence[str]) -> _Match:
-    found = session.exec(select(Delivery).where(col(Delivery.message_id).in_(message_ids))).all()
+    named = [one for one in map(delivery_of, message_ids) if one]
+    those = col(Delivery.id).in_(named), col(Delivery.message_id).in_(message_ids)
+    found = session.exec(select(Delivery).where(*those)).all() if named else []
     if found:
         first = min(found, key=lambda one: message_ids.index(one.message_id))
         return _Match(by=BounceMatch.MESSAGE_ID, delivery=first, is_ours=True)

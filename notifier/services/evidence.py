@@ -12,6 +12,7 @@ from sqlmodel import Session, col, select
 from notifier.adapters.relay_logs import Fate, Logged
 from notifier.models import Delivery, DeliveryNotice, Event, EventKind, Item, ItemKind, Notice
 from notifier.rules.delivery_states import DeliveryState
+from notifier.rules.links import delivery_of
 from notifier.services import events, outbox
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
@@ -34,8 +35,11 @@ def take_log(session: Session, desk: Desk, logged: Iterable[Logged], *, by: str,
     done: Counter[str] = Counter()
     named = list(last)
     for start in range(0, len(named), TOGETHER):
+        some = named[start : start + TOGETHER]
         query = select(Delivery.id, Delivery.message_id).where(
-            col(Delivery.message_id).in_(named[start : start + TOGETHER]), Delivery.state == DeliveryState.UNKNOWN
+            col(Delivery.id).in_([one for one in map(delivery_of, some) if one]),
+            col(Delivery.message_id).in_(some),
+            Delivery.state == DeliveryState.UNKNOWN,
         )
         for delivery_id, message_id in session.exec(query).all():
             one = last[message_id]

@@ -36,7 +36,7 @@ DOUBTED = "on hold: it waited when this copy was made, and may have left since"
 LEAVING = "on hold: it was being handed over when this copy was made"
 
 # Asked before each round, and so written once.
-_HELD = select(Instance.number).where(col(Instance.hold_since).is_not(None))
+HELD = select(Instance.number).where(col(Instance.hold_since).is_not(None))
 _PAUSED = select(Announcement.id).where(col(Announcement.paused_at).is_not(None))
 _CANCELLED = select(Announcement.id).where(col(Announcement.sending_cancelled_at).is_not(None)).limit(1)
 
@@ -106,7 +106,7 @@ def join(session: Session, folder: UUID | None, *, by: str, now: datetime) -> UU
 
 def is_held(session: Session) -> bool:
     """Say whether nothing may be sent."""
-    return session.exec(_HELD).first() is not None
+    return session.exec(HELD).first() is not None
 
 
 def hold(session: Session, *, why: str, by: str, now: datetime) -> Instance:

@@ -38,7 +38,7 @@ from notifier.rules.gate import Gate, Hold, Standing, Waits, gate, gate_of_all
 from notifier.rules.kinds import OF_THE_REGISTRY, AnnouncementKind
 from notifier.rules.notice_states import NoticeState, NoticeStep, next_notice_state
 from notifier.rules.periods import local_day, zone
-from notifier.rules.receipts import ContactStanding, receipt_of
+from notifier.rules.receipts import ContactStanding, Receipt, receipt_of
 from notifier.rules.registry_diff import LISTING, Change, from_json
 from notifier.rules.scope import Scope
 from notifier.rules.terms import Channel, ReceiptPolicy, Reckoning, Rule
@@ -202,11 +202,11 @@ def reckon_told(session: Session, desk: Desk, delivery_ids: Collection[UUID], *,
     first: list[tuple[Touched, date]] = []
     for one in touched:
         rule = desk.rules[one.sealed_id]
-        day = _first_receipt(one, rule, mails[one.id], days)
-        if day and _is_as_told(desk, one, rule, day):
-            first.append((one, day))
-        else:
+        receipt = _first_receipt(one, rule, mails[one.id], days)
+        if receipt is None or (receipt.received_on and not _is_as_told(desk, one, rule, receipt.received_on)):
             others.append(one.id)
+        elif receipt.received_on:
+            first.append((one, receipt.received_on))
     _receive_all(session, desk, first, now=now)
     session.expire_all()
     reckon_all(session, desk, others, by=MACHINE, now=now)
@@ -226,10 +226,11 @@ class Touched(NamedTuple):
     object_until: datetime
 
 
-def _first_receipt(one: Touched, rule: Rule, mails: Sequence[Carried], days: dict[Hashable, date]) -> date | None:
-    """Return the day on which a client has received its first mail; None where that needs a closer look.
+def _first_receipt(one: Touched, rule: Rule, mails: Sequence[Carried], days: dict[Hashable, date]) -> Receipt | None:
+    """Return the first receipt of a client, on no day as long as mails to other contacts must still be taken; None where
+    it needs a closer look.
 
-    A closer look is what `reckon` takes: at what was received before, at acts and at letters, at several addressees.
+    A closer look is what `reckon` takes: at what was received before, at acts and letters, at mails that failed.
     `days` keeps what instants count as: a round's mails share theirs, and contracts their calendars.
     """
     is_simple = (
@@ -240,15 +241,18 @@ def _first_receipt(one: Touched, rule: Rule, mails: Sequence[Carried], days: dic
     )
     if not is_simple or not mails:
         return None
-    first: dict[UUID | None, date] = {}
+    first: dict[UUID | None, date | None] = {}
     for mail in mails:
-        if mail.accepted_at is None or mail.state is not DeliveryState.ACCEPTED:
+        if mail.state in IN_FLIGHT:
+            first.setdefault(mail.contact_id, None)
+        elif mail.state is DeliveryState.ACCEPTED and mail.accepted_at:
+            key = rule.calendar, rule.timezone, rule.cutoff, mail.accepted_at
+            day = days.get(key) or days.setdefault(key, rule.received_on(mail.accepted_at))
+            first[mail.contact_id] = min(day, first.get(mail.contact_id) or day)
+        else:
             return None
-        key = rule.calendar, rule.timezone, rule.cutoff, mail.accepted_at
-        day = days.get(key) or days.setdefault(key, rule.received_on(mail.accepted_at))
-        first[mail.contact_id] = min(day, first.get(mail.contact_id, day))
     standings = [ContactStanding(mandatory=True, received_on=day, hopeful=True) for day in first.values()]
-    return receipt_of(rule.addressees, standings).received_on
+    return receipt_of(rule.addressees, standings)
 
 
 def _is_as_told(desk: Desk, one: Touched, rule: Rule, day: date) -> bool:

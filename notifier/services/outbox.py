@@ -42,7 +42,7 @@ from notifier.rules.moulds import MouldError
 from notifier.services import doorbell, events, holds, items, letters, notices, relays
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
-from notifier.services.rows import IDS, POSTGRESQL, Given, dialect_of, given_ids, insert_set, table_of
+from notifier.services.rows import IDS, POSTGRESQL, Given, clock, dialect_of, given_ids, insert_set, table_of
 
 log = structlog.get_logger()
 
@@ -154,8 +154,8 @@ def claim(
     mails, broken = _written(session, desk, profile, relay, taken)
     kept: list[dict[str, str | None]] = [{"id": mail.delivery_id.hex, "sha256": mail.sha256} for mail in mails]
     kept += [{"id": outcome.delivery_id.hex, "sha256": None} for outcome in broken]
-    lease = {"worker": worker, "relay": relay.name, "lease_until": database_now(session) + desk.mail_lease}
-    session.execute(_claiming(dialect_of(session)), Given.rows(session, kept) | lease)
+    by = {"worker": worker, "relay": relay.name}
+    session.execute(_claiming(dialect_of(session), desk.mail_lease), Given.rows(session, kept) | by)
     session.expire_all()
     if allowance.relay:
         relays.take(session, desk, allowance, mails, worker=worker, now=database_now(session))
@@ -172,14 +172,8 @@ def hand_over(session: Session, desk: Desk, mails: Sequence[Mail], *, worker: st
     any while sending is on hold; such a mail must be dropped before the final dot.
     """
     session.flush()
-    if holds.is_held(session):
-        return set()
-    instant = database_now(session)
     offered = Given.rows(session, [{"id": mail.delivery_id.hex, "attempt": mail.attempt} for mail in mails])
-    lease = {"worker": worker, "now": instant, "long_enough": instant + LEASE_MARGIN}
-    mine = session.execute(
-        _handing_over(dialect_of(session)), offered | lease | {"lease_until": instant + desk.mail_lease}
-    )
+    mine = session.execute(_handing_over(dialect_of(session), desk.mail_lease), offered | {"worker": worker})
     leaving = set(mine.scalars())
     session.expire_all()
     return leaving
@@ -725,7 +719,7 @@ _DUE = (
 
 
 @cache
-def _claiming(dialect: str) -> sa.Update:
+def _claiming(dialect: str, lease: timedelta) -> sa.Update:
     claimed = _CLAIMED.table(dialect)
     return (
         sa.update(table_of(Delivery))
@@ -734,7 +728,7 @@ def _claiming(dialect: str) -> sa.Update:
             state=next_delivery_state(DeliveryState.WAITING, DeliveryStep.CLAIM),
             attempt=DELIVERY.attempt + 1,
             claimed_by=sa.bindparam("worker"),
-            lease_until=sa.bindparam("lease_until"),
+            lease_until=clock(dialect, later=lease),
             sha256=sa.func.coalesce(claimed.c.sha256, DELIVERY.sha256),
             relay=sa.bindparam("relay"),
         )
@@ -742,7 +736,7 @@ def _claiming(dialect: str) -> sa.Update:
 
 
 @cache
-def _handing_over(dialect: str) -> Any:  # noqa: ANN401 - an UPDATE that returns rows has no public type
+def _handing_over(dialect: str, lease: timedelta) -> Any:  # noqa: ANN401 - an UPDATE that returns rows has no public type
     offered = _OFFERED.table(dialect)
     # SQLite would read all that are claimed, by an index on the bare column.
     state = sa.func.coalesce(DELIVERY.state, "")
@@ -753,12 +747,13 @@ def _handing_over(dialect: str) -> Any:  # noqa: ANN401 - an UPDATE that returns
             DELIVERY.attempt == offered.c.attempt,
             state == DeliveryState.CLAIMED,
             DELIVERY.claimed_by == sa.bindparam("worker"),
-            DELIVERY.lease_until > sa.bindparam("long_enough", type_=UTCDateTime()),
-            sa.or_(DELIVERY.same_until.is_(None), DELIVERY.same_until > sa.bindparam("now", type_=UTCDateTime())),
+            DELIVERY.lease_until > clock(dialect, later=LEASE_MARGIN),
+            sa.or_(DELIVERY.same_until.is_(None), DELIVERY.same_until > clock(dialect)),
+            ~holds.HELD.exists(),
         )
         .values(
             state=next_delivery_state(DeliveryState.CLAIMED, DeliveryStep.HAND_OVER),
-            lease_until=sa.bindparam("lease_until"),
+            lease_until=clock(dialect, later=lease),
         )
         .returning(DELIVERY.id)
     )

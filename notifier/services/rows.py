@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -17,6 +17,7 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlmodel import Session, SQLModel
+from sqlmodel.sql.sqltypes import UTCDateTime
 
 from notifier.models.base import uuid7
 
@@ -101,6 +102,14 @@ def new_id(dialect: str) -> sa.ColumnElement[UUID]:
     three, fifteen = (sa.func.substr(sa.func.hex(sa.func.randomblob(size)), 2) for size in (2, 8))
     variant = sa.func.substr("89ab", 1 + sa.func.abs(sa.func.random()) % 4, 1)
     return sa.type_coerce(sa.func.lower(instant.concat("7").concat(three).concat(variant).concat(fifteen)), sa.Uuid())
+
+
+def clock(dialect: str, *, later: timedelta = timedelta()) -> sa.ColumnElement[datetime]:
+    """Return an expression for the database's own clock, or for an instant so much later."""
+    if dialect == POSTGRESQL:
+        return sa.func.clock_timestamp() + sa.literal(later, sa.Interval)
+    written = sa.func.strftime("%Y-%m-%d %H:%M:%f000", "now", f"+{later.total_seconds()} seconds")
+    return sa.type_coerce(written, UTCDateTime())
 
 
 def as_object(dialect: str, fields: Mapping[str, sa.ColumnElement[Any]]) -> sa.ColumnElement[Any]:

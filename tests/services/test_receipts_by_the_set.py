@@ -57,9 +57,9 @@ def test_a_first_receipt_is_the_same_in_a_set_and_alone(
 
     def counted(*arguments: Any) -> Any:  # noqa: ANN401 - hands on what it is given
         nonlocal in_sets
-        day = first_receipt(*arguments)
-        in_sets += day is not None
-        return day
+        receipt = first_receipt(*arguments)
+        in_sets += receipt is not None
+        return receipt
 
     first_receipt = notices._first_receipt  # noqa: SLF001 - where the two ways part
     with session.begin_nested() as savepoint:

@@ -78,6 +78,13 @@ def upgrade() -> None:
     _fill()
     op.drop_index("ix_delivery_due", table_name="delivery")
     op.create_index("ix_delivery_due", "delivery", ["state", "lane", "due_at", "domain"])
+    # A delivery is written to three times on its way, and each index then too.
+    op.drop_index("ix_delivery_message_id", table_name="delivery")
+    op.drop_index("ix_delivery_lease", table_name="delivery")
+    is_leased = sa.text("lease_until IS NOT NULL")
+    op.create_index(
+        "ix_delivery_lease", "delivery", ["lease_until"], sqlite_where=is_leased, postgresql_where=is_leased
+    )
     _check(NOW)
 
 
@@ -93,6 +100,9 @@ def downgrade() -> None:
     _check(BEFORE)
     op.drop_index("ix_delivery_due", table_name="delivery")
     op.create_index("ix_delivery_due", "delivery", ["state", "lane", "due_at"])
+    op.drop_index("ix_delivery_lease", table_name="delivery")
+    op.create_index("ix_delivery_lease", "delivery", ["state", "lease_until"])
+    op.create_index("ix_delivery_message_id", "delivery", ["message_id"])
     for name in ("same_until", "deferrals", "relay", "domain"):
         op.drop_column("delivery", name)
     op.drop_table("domain_state")
