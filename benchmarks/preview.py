@@ -17,7 +17,7 @@ from sqlmodel import Session
 from benchmarks import common
 from benchmarks.common import Ratio
 from notifier import runtime as wiring
-from notifier import settings
+from notifier import schema, settings
 from notifier.models import AnnouncementKind, Client, Contact, Provider, Terms
 from notifier.models.base import uuid7
 from notifier.rules.entries import Entry
@@ -37,7 +37,7 @@ def main() -> None:
     asked = common.options(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         runtime = wiring.build(settings.load(Path(folder), {"database_url": ""}))
-        wiring.migrate(runtime.engine)
+        schema.migrate(runtime.engine)
         fill(runtime)
         ceilings, took = [], []
         for _ in range(asked.runs):

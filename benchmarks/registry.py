@@ -18,7 +18,7 @@ from sqlmodel import Session, col
 from benchmarks import common
 from benchmarks.common import Ratio
 from notifier import runtime as wiring
-from notifier import settings
+from notifier import schema, settings
 from notifier.models import Entry, Provider, Version
 from notifier.models.base import uuid7
 from notifier.rules import entries
@@ -39,7 +39,7 @@ def main() -> None:
     asked = common.options(__doc__)
     with tempfile.TemporaryDirectory() as folder:
         runtime = wiring.build(settings.load(Path(folder), {"database_url": ""}))
-        wiring.migrate(runtime.engine)
+        schema.migrate(runtime.engine)
         fill(runtime)
         acts: dict[str, Callable[[Session], object]] = {
             "show --on the middle": lambda session: timeline.as_of(session, on=on(VERSIONS // 2), now=NOW),

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 
 from waitress.server import create_server
 
-from notifier import runtime as wiring
-from notifier import worker
+from notifier import schema, worker
 from notifier.adapters.logs import Redaction
 from notifier.models import Role, User
 from notifier.runtime import Runtime, now
@@ -27,7 +26,7 @@ def serving(runtime: Runtime, *, host: str, port: int) -> Iterator[int]:
 
     The order of stopping matters: no more requests first, then the worker finishes the round it holds.
     """
-    wiring.migrate(runtime.engine)
+    schema.migrate(runtime.engine)
     try:
         server = create_server(create_app(runtime), host=host, port=port, threads=THREADS, ident=None)
     except OSError as trouble:

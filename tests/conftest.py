@@ -86,9 +86,9 @@ def _no_way_out() -> Iterator[None]:
 
 
 def _migrate(url: str) -> None:
-    runtime = import_module("notifier.runtime")
+    runtime, schema = import_module("notifier.runtime"), import_module("notifier.schema")
     engine = runtime.make_engine(url)
-    runtime.migrate(engine)
+    schema.migrate(engine)
     engine.dispose()
 
 

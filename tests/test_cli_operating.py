@@ -20,6 +20,7 @@ from click.testing import CliRunner, Result
 from sqlmodel import Session, col, select
 
 from notifier import runtime as wiring
+from notifier import schema
 from notifier.adapters.instances import read_mark
 from notifier.adapters.mailbox import Mailbox
 from notifier.cli import main
@@ -380,9 +381,9 @@ def test_a_person_holds_and_releases_by_command(site: Site) -> None:
 
 def to_revision(site: Site, revision: str, *, down: bool = False) -> None:
     engine = wiring.make_engine(site.url)
-    with wiring.migrating(engine) as connection:
+    with schema.migrating(engine) as connection:
         config = Config()
-        config.set_main_option("script_location", str(wiring.MIGRATIONS))
+        config.set_main_option("script_location", str(schema.MIGRATIONS))
         config.attributes["connection"] = connection
         (command.downgrade if down else command.upgrade)(config, revision)
     engine.dispose()
@@ -411,7 +412,7 @@ def test_an_upgrade_that_fails_changes_nothing_and_says_where_the_backup_is(
 ) -> None:
     to_revision(site, "-1", down=True)
     engine = wiring.make_engine(site.url)
-    before = wiring.revision(engine)
+    before = schema.revision(engine)
 
     def fail(_engine: sa.Engine) -> None:
         raise RuntimeError("disk full")
@@ -422,5 +423,5 @@ def test_an_upgrade_that_fails_changes_nothing_and_says_where_the_backup_is(
 
     assert refused.exit_code == 2
     assert f"the tables are as before, revision {before} (what was there is also in" in refused.stderr
-    assert wiring.revision(engine) == before
+    assert schema.revision(engine) == before
     engine.dispose()

@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from alembic.script import ScriptDirectory
 from click.testing import CliRunner
 
-from notifier import runtime as wiring
+from notifier import schema
 from notifier.adapters.dns import NoAnswer
 from notifier.adapters.sending import Mail, flaw
 from notifier.cli import doctor, main
@@ -91,7 +91,7 @@ def test_tables_of_another_version_end_the_look(runtime: Runtime) -> None:
         (only,) = examine(runtime, Asked(texts=records))
     finally:
         with runtime.engine.begin() as connection:
-            head = ScriptDirectory(str(wiring.MIGRATIONS)).get_current_head()
+            head = ScriptDirectory(str(schema.MIGRATIONS)).get_current_head()
             connection.execute(sa.text("UPDATE alembic_version SET version_num = :head"), {"head": head})
 
     assert (only.what, only.level, only.todo) == ("tables", Level.FAILED, "run `notifier upgrade`")

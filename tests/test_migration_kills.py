@@ -15,6 +15,7 @@ from alembic import command
 from alembic.config import Config
 
 from notifier import runtime as wiring
+from notifier import schema
 from notifier.runtime import now
 from tests.factories import make_announcement, make_client, make_provider, make_runtime
 
@@ -70,16 +71,16 @@ def copies(request: pytest.FixtureRequest, tmp_path: Path) -> Copies:
 def settled(url: str, folder: Path, revision: str) -> None:
     """Leave a story in a database, and take its tables down to a revision."""
     engine = wiring.make_engine(url)
-    wiring.migrate(engine)
+    schema.migrate(engine)
     runtime = make_runtime(url, folder)
     with runtime.transaction() as session:
         make_provider(session)
         make_client(session)
         make_announcement(session, runtime.desk, now=now())
     runtime.close()
-    with wiring.migrating(engine) as connection:
+    with schema.migrating(engine) as connection:
         config = Config()
-        config.set_main_option("script_location", str(wiring.MIGRATIONS))
+        config.set_main_option("script_location", str(schema.MIGRATIONS))
         config.attributes["connection"] = connection
         command.downgrade(config, revision)
     if engine.dialect.name == "sqlite":
@@ -102,7 +103,7 @@ def migrate_in_a_process(url: str, before_each: Callable[[int], None]) -> int:
                 count += 1
                 before_each(count)
 
-            wiring.migrate(engine)
+            schema.migrate(engine)
             ended = 0
         finally:
             os._exit(ended)
@@ -134,7 +135,7 @@ def state(url: str) -> tuple[str, dict[str, int]]:
             name: int(connection.execute(sa.select(sa.func.count()).select_from(sa.table(name))).scalar_one())
             for name in tables
         }
-    revision = wiring.revision(engine)
+    revision = schema.revision(engine)
     engine.dispose()
     return revision, rows
 
@@ -160,8 +161,8 @@ def test_a_migration_killed_at_a_statement_leaves_the_old_tables_or_the_new_and_
         assert migrate_in_a_process(killed, die_at(place)) == KILLED
         assert state(killed) in (before, after)
         runtime = make_runtime(killed, tmp_path / f"start-{place}")
-        wiring.migrate(runtime.engine)
-        assert wiring.is_current(runtime.engine)
+        schema.migrate(runtime.engine)
+        assert schema.is_current(runtime.engine)
         assert runtime.check_instance()
         runtime.close()
         assert set(state(killed)[1]) == set(after[1])

@@ -12,6 +12,7 @@ from alembic.config import Config
 from sqlmodel import Session, SQLModel, select
 
 from notifier import runtime as wiring
+from notifier import schema
 from notifier.models import Edition, Entry, Notice, Sealed
 from notifier.rules.entries import Place
 from notifier.services import registry
@@ -53,9 +54,9 @@ def empty_engine(request: pytest.FixtureRequest) -> Iterator[sa.Engine]:
 
 
 def run(engine: sa.Engine, step: Callable[[Config], object]) -> None:
-    with wiring.migrating(engine) as connection:
+    with schema.migrating(engine) as connection:
         config = Config()
-        config.set_main_option("script_location", str(wiring.MIGRATIONS))
+        config.set_main_option("script_location", str(schema.MIGRATIONS))
         config.attributes["connection"] = connection
         step(config)
 
@@ -89,7 +90,7 @@ def test_the_models_say_nothing_that_the_migrations_do_not(empty_engine: sa.Engi
 
     run(empty_engine, command.check)  # raises where they differ
     assert tables(empty_engine) == TABLES
-    assert wiring.is_current(empty_engine)
+    assert schema.is_current(empty_engine)
 
 
 def test_an_empty_database_goes_down_and_up_again(empty_engine: sa.Engine) -> None:
@@ -103,7 +104,7 @@ def test_an_empty_database_goes_down_and_up_again(empty_engine: sa.Engine) -> No
 
 
 def test_a_filled_database_goes_down_and_up_again(empty_engine: sa.Engine, tmp_path: Path) -> None:
-    wiring.migrate(empty_engine)
+    schema.migrate(empty_engine)
     fill(empty_engine, tmp_path / "data")
     assert counts(empty_engine)["delivery"] == 2
 
@@ -154,7 +155,7 @@ def engine_of_0001(empty_engine: sa.Engine) -> sa.Engine:
 
 
 def test_what_the_first_version_left_reads_as_it_was(engine_of_0001: sa.Engine) -> None:
-    wiring.migrate(engine_of_0001)
+    schema.migrate(engine_of_0001)
 
     run(engine_of_0001, command.check)
     with Session(engine_of_0001) as session:
@@ -194,7 +195,7 @@ def engine_of_0002(empty_engine: sa.Engine) -> sa.Engine:
 
 
 def test_lists_that_were_copied_for_each_version_say_the_same_as_before(engine_of_0002: sa.Engine) -> None:
-    wiring.migrate(engine_of_0002)
+    schema.migrate(engine_of_0002)
 
     with Session(engine_of_0002) as session:
         first, second = (registry.entries(session, registry.get(session, number)) for number in (1, 2))
@@ -213,17 +214,17 @@ def test_lists_that_were_copied_for_each_version_say_the_same_as_before(engine_o
 
 
 def test_migrating_again_changes_nothing(empty_engine: sa.Engine, tmp_path: Path) -> None:
-    wiring.migrate(empty_engine)
+    schema.migrate(empty_engine)
     fill(empty_engine, tmp_path / "data")
     before = counts(empty_engine)
 
-    wiring.migrate(empty_engine)
+    schema.migrate(empty_engine)
 
     assert counts(empty_engine) == before
 
 
 def test_every_constraint_has_a_name_that_a_later_migration_can_use(empty_engine: sa.Engine) -> None:
-    wiring.migrate(empty_engine)
+    schema.migrate(empty_engine)
 
     found = sa.inspect(empty_engine)
     unnamed = [

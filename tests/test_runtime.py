@@ -22,7 +22,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlmodel import Session, select
 
 from notifier import runtime as wiring
-from notifier import settings
+from notifier import schema, settings
 from notifier.models import Client
 from notifier.runtime import Runtime
 from notifier.services import doorbell
@@ -214,7 +214,7 @@ def test_what_the_database_says_of_a_row_it_refuses_does_not_repeat_the_row(
 def test_a_database_that_was_never_migrated_is_not_current(tmp_path: Path, runtime: Runtime) -> None:
     empty = wiring.make_engine(f"sqlite:///{tmp_path / 'empty.db'}")
 
-    assert (wiring.is_current(empty), wiring.is_current(runtime.engine)) == (False, True)
+    assert (schema.is_current(empty), schema.is_current(runtime.engine)) == (False, True)
     empty.dispose()
 
 

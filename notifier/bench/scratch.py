@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from sqlmodel import Session, SQLModel
 
 from notifier import runtime as wiring
+from notifier import schema
 from notifier.bench.child import BenchFailed
 from notifier.bench.sink import HOST
 from notifier.models import Announcement, Client, Contact, Terms
@@ -81,7 +82,7 @@ def scratch(settings: Settings, *, port: int, sessions: int) -> Iterator[Scratch
         overrides = {"database_url": url, "broker_url": "", "mail": to_sink(port, sessions)}
         runtime = wiring.build(load(Path(folder), overrides))
         try:
-            wiring.migrate(runtime.engine)
+            schema.migrate(runtime.engine)
             yield Scratch(folder=Path(folder), overrides=overrides, runtime=runtime)
         finally:
             runtime.close()

@@ -13,7 +13,7 @@ from uuid import UUID
 import click
 from sqlmodel import Session
 
-from notifier import __version__, demo, embedded
+from notifier import __version__, demo, embedded, schema
 from notifier import runtime as wiring
 from notifier.adapters import cells, logs
 from notifier.adapters.remarks import BadCell, remark
@@ -120,7 +120,7 @@ def db() -> None:
 def db_upgrade(data_dir: Path) -> None:
     """Bring the tables up to date."""
     runtime = wiring.build(load(data_dir))
-    wiring.migrate(runtime.engine)
+    schema.migrate(runtime.engine)
     runtime.close()
     click.echo("The tables are up to date.")
 
@@ -129,7 +129,7 @@ def db_upgrade(data_dir: Path) -> None:
 @click.argument("message")
 def db_migration(message: str) -> None:
     """Write a migration from the models (for those who develop the product)."""
-    click.echo(wiring.write_migration(message).name)
+    click.echo(schema.write_migration(message).name)
 
 
 @main.group()

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
 from notifier import runtime as wiring
+from notifier import schema
 from notifier.adapters import checkup
 from notifier.adapters.checkup import Answered, Unreachable
 from notifier.adapters.dns import NoAnswer, Texts, texts_of
@@ -87,7 +88,7 @@ def doctor_command(data_dir: Path, selector: str, backups: Path | None, wait: fl
 def examine(runtime: Runtime, asked: Asked) -> list[Finding]:
     """Look at everything.  Where the database does not answer, nothing else can be said."""
     try:
-        current = wiring.is_current(runtime.engine)
+        current = schema.is_current(runtime.engine)
     except SQLAlchemyError as trouble:
         said = str(getattr(trouble, "orig", None) or type(trouble).__name__).partition("\n")[0]
         return [failed("database", f"it does not answer: {said}", "start it, or correct database_url")]

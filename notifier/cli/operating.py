@@ -12,7 +12,7 @@ import click
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
-from notifier import __version__
+from notifier import __version__, schema
 from notifier import runtime as wiring
 from notifier.adapters import backups
 from notifier.adapters.backups import BadBackup, Manifest
@@ -65,7 +65,7 @@ def restore_command(data_dir: Path, file: Path) -> None:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise BadBackup(f"{target} is not empty, and nothing is overwritten: name another --data-dir, or move it away")
     manifest = backups.read(file)
-    if not wiring.knows(manifest.database.revision):
+    if not schema.knows(manifest.database.revision):
         raise BadBackup(f"it was made by version {manifest.version}, which is newer: restore it with that version")
     with _staged(target) as staged:
         backups.read(file, staged)
@@ -112,7 +112,7 @@ def _after_restore(target: Path, manifest: Manifest) -> None:
     with _built(load(target)) as runtime:
         if manifest.key not in runtime.desk.keyring.keys:
             click.echo("The secret key is another one: put back that of the backup, or no link in a sent mail works.")
-        if not wiring.is_current(runtime.engine):
+        if not schema.is_current(runtime.engine):
             click.echo(f"Its tables are of revision {manifest.database.revision}: `notifier upgrade` comes first.")
             return
         runtime.check_instance()
@@ -124,17 +124,17 @@ def _after_restore(target: Path, manifest: Manifest) -> None:
 def upgrade_command(data_dir: Path) -> None:
     """Back up, then bring the tables up to date; stop the workers first."""
     with _built(load(data_dir)) as runtime:
-        before = wiring.revision(runtime.engine)
-        if wiring.is_current(runtime.engine):
+        before = schema.revision(runtime.engine)
+        if schema.is_current(runtime.engine):
             click.echo("The tables are up to date.")
             return
-        if not wiring.knows(before):
+        if not schema.knows(before):
             raise Refused(
                 f"the tables are of revision {before}, which a newer version made: install that version again"
             )
         kept = _keep(runtime, before) if before else None
         try:
-            wiring.migrate(runtime.engine)
+            schema.migrate(runtime.engine)
         except Exception as trouble:
             raise Refused(_failed(trouble, before, kept)) from trouble
         agrees = runtime.check_instance()

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from sqlalchemy.exc import OperationalError
 
-from notifier import demo
+from notifier import demo, schema
 from notifier import runtime as wiring
 from notifier.adapters import logs
 from notifier.adapters.backups import BadBackup
@@ -146,8 +146,8 @@ def opened(data_dir: Path, **overrides: Any) -> Iterator[Runtime]:  # noqa: ANN4
     logs.configure(settings.log_format)
     runtime = wiring.build(settings)
     try:
-        if not wiring.is_current(runtime.engine):
-            wiring.migrate(runtime.engine)
+        if not schema.is_current(runtime.engine):
+            schema.migrate(runtime.engine)
         yield runtime
     finally:
         runtime.close()

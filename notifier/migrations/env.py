@@ -1,4 +1,4 @@
-"""Runs the migrations on the connection that notifier.runtime hands in."""
+"""Runs the migrations on the connection that notifier.schema hands in."""
 
 import sqlmodel
 from alembic import context

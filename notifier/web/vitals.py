@@ -20,8 +20,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.exposition import choose_encoder
 from sqlmodel import Session
 
-from notifier import __version__
-from notifier import runtime as wiring
+from notifier import __version__, schema
 from notifier.runtime import Runtime
 from notifier.services import relays, vitals
 from notifier.services.relays import Health
@@ -129,7 +128,7 @@ class Tally:
 
 
 def _trouble(parts: Runtime) -> str:
-    return "" if wiring.is_current(parts.engine) else NOT_MIGRATED
+    return "" if schema.is_current(parts.engine) else NOT_MIGRATED
 
 
 def _is_here() -> bool:

