@@ -7,7 +7,6 @@ from enum import StrEnum
 from uuid import UUID
 
 import sqlalchemy as sa
-from flask_security import RoleMixin, UserMixin
 from sqlmodel import Field, SQLModel
 
 from notifier.models.base import text_enum, uuid7
@@ -26,33 +25,21 @@ PERMISSIONS = {
 }
 
 
-class NamedRole(RoleMixin):
-    """A role in the shape that Flask-Security reads."""
-
-    def __init__(self, role: Role) -> None:
-        self.name = role.value
-        self.permissions = sorted(PERMISSIONS[role])
-
-
-class User(UserMixin, SQLModel, table=True):
+class User(SQLModel, table=True):
     """Somebody of the provider's staff.  An empty password cannot be signed in with."""
 
     __tablename__ = "user"
     __table_args__ = (sa.UniqueConstraint("email"), sa.UniqueConstraint("fs_uniquifier"))
 
-    id: UUID = Field(default_factory=uuid7, primary_key=True)  # type: ignore[assignment] # the mixin says int, and asks for none
+    id: UUID = Field(default_factory=uuid7, primary_key=True)
     email: str
     name: str = ""
     password: str | None = None
     active: bool = True
-    fs_uniquifier: str
+    fs_uniquifier: str  # what a session's cookie names, by Flask-Security's name for it
     role: Role = Field(sa_type=text_enum(Role))
     language: str = "en"
     created_at: datetime
-
-    @property
-    def roles(self) -> list[RoleMixin]:  # type: ignore[override] # read from the column `role`; nobody writes it
-        return [NamedRole(self.role)]
 
     def may(self, permission: str) -> bool:
         return permission in PERMISSIONS[self.role]

@@ -11,11 +11,11 @@ from flask import Blueprint, current_app, flash, redirect, render_template, requ
 from flask import session as cookie
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
-from flask_security import UserDatastore, hash_password, login_user, logout_user
+from flask_security import RoleMixin, UserDatastore, UserMixin, hash_password, login_user, logout_user
 from sqlmodel import select
 
 from notifier.models import Role, User
-from notifier.models.user import NamedRole
+from notifier.models.user import PERMISSIONS
 from notifier.runtime import Runtime
 from notifier.services import users
 from notifier.web import current
@@ -39,26 +39,50 @@ PAUSE = timedelta(minutes=15)
 pages = Blueprint("auth", __name__)
 
 
+class NamedRole(RoleMixin):
+    """A role in the shape that Flask-Security reads."""
+
+    def __init__(self, role: Role) -> None:
+        self.name = role.value
+        self.permissions = sorted(PERMISSIONS[role])
+
+
+class SignedIn(UserMixin):
+    """A user in the shape that Flask-Security asks for; whatever else is asked of it, the user answers."""
+
+    fs_uniquifier = ""  # it looks for the column on the class
+
+    def __init__(self, user: User) -> None:
+        self.user = user
+        self.email, self.password, self.active = user.email, user.password, user.active
+        self.fs_uniquifier = user.fs_uniquifier
+        self.roles = [NamedRole(user.role)]
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the user's columns
+        return getattr(self.user, name)
+
+
 class Staff(UserDatastore):
     """Users in the shape that Flask-Security looks for.  Each look-up is a transaction of its own: none stays open."""
 
     def __init__(self, runtime: Runtime) -> None:
-        super().__init__(User, NamedRole)
+        super().__init__(SignedIn, NamedRole)
         self._runtime = runtime
 
-    def find_user(self, case_insensitive: bool = False, **wanted: Any) -> User | None:  # noqa: ANN401, ARG002, FBT001, FBT002 - its signature
+    def find_user(self, case_insensitive: bool = False, **wanted: Any) -> SignedIn | None:  # noqa: ANN401, ARG002, FBT001, FBT002 - its signature
         with self._runtime.reading() as session:
             found = session.exec(select(User).filter_by(**wanted)).first()
             session.expunge_all()
-        return found
+        return SignedIn(found) if found else None
 
     def find_role(self, role: str) -> NamedRole | None:
         return NamedRole(Role(role))
 
-    def put(self, model: User) -> User:
-        """Keep a user's changed row: a hash that an older library made is made anew at sign-in."""
+    def put(self, model: SignedIn) -> SignedIn:
+        """Keep a user's changed password: a hash that an older library made is made anew at sign-in."""
+        model.user.password = model.password
         with self._runtime.transaction() as session:
-            session.merge(model)
+            session.merge(model.user)
         return model
 
     def commit(self) -> None:
@@ -175,7 +199,7 @@ def change_account() -> ResponseReturnValue:
     form = Form.posted()
     user = current.user()
     if form["password"]:
-        if user.password and not user.verify_and_update_password(form["current"]):
+        if user.password and not SignedIn(user).verify_and_update_password(form["current"]):
             form.refuse("current", _("This is not your present password. Type it again."))
         _check_new_password(form)
     if form.problems:
@@ -187,7 +211,7 @@ def change_account() -> ResponseReturnValue:
             users.speak(session, kept, form["language"])
         if hashed:
             users.choose_password(session, kept, hashed, now=now())
-    login_user(kept, authn_via=["password"])
+    login_user(SignedIn(kept), authn_via=["password"])
     flash(_("Saved."), "good")
     return redirect(url_for("auth.account"), code=HTTPStatus.SEE_OTHER)
 
@@ -200,7 +224,7 @@ def _known(email: str, password: str) -> User | None:
     if user is None or not user.password or not user.active:
         hash_password(password[:LONGEST_PASSWORD])
         return None
-    return user if user.verify_and_update_password(password[:LONGEST_PASSWORD]) else None
+    return user if SignedIn(user).verify_and_update_password(password[:LONGEST_PASSWORD]) else None
 
 
 def _check_new_password(form: Form) -> None:
@@ -211,7 +235,7 @@ def _check_new_password(form: Form) -> None:
 
 
 def _signed_in(user: User, onwards: str) -> ResponseReturnValue:
-    login_user(user, authn_via=["password"])
+    login_user(SignedIn(user), authn_via=["password"])
     target = onwards if _is_ours(onwards) else url_for("staff.overview")
     if user.may("administer") and current.profile().missing:
         target = url_for("staff.provider_form")

@@ -94,7 +94,7 @@ def prefer(wanted: str) -> None:
 
 def user() -> User:
     """Return who is signed in; only behind `needs`."""
-    return cast("User", current_user)
+    return cast("User", current_user.user)
 
 
 def by() -> str:

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_security import hash_password
@@ -142,6 +143,19 @@ def test_a_password_leads_to_the_page_that_was_asked_for(browser: FlaskClient) -
 
     assert sign_in(browser, address=asked) == (303, "/staff/clients")
     assert browser.get("/staff/clients").status_code == 200
+
+
+def test_a_hash_that_an_older_library_made_is_made_anew(browser: FlaskClient, runtime: Runtime, ana: User) -> None:
+    older = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1).hash(PASSWORD)
+    with runtime.transaction() as session:
+        session.get_one(User, ana.id).password = older
+
+    assert sign_in(browser)[0] == 303
+
+    with runtime.reading() as session:
+        kept = session.get_one(User, ana.id).password
+    assert kept not in {older, None}
+    assert sign_in(browser)[0] == 303
 
 
 @pytest.mark.usefixtures("ana")
