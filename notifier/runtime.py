@@ -31,7 +31,7 @@ from dramatiq.middleware import (
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlmodel import Session
 
-from notifier.adapters.bounces import BounceReader
+from notifier.adapters.bounce_reader import BounceReader
 from notifier.adapters.contracts import read_packs
 from notifier.adapters.dkim import BadDkim, DkimSigner
 from notifier.adapters.http import GuardedClient

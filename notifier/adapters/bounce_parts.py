@@ -19,7 +19,8 @@ from email.errors import HeaderParseError
 from itertools import islice
 from typing import Final
 
-MOST_BYTES: Final = 10_000_000  # of a mail; what follows is not read
+from notifier.rules.bounces import MOST_BYTES
+
 DEEPEST: Final = 20
 MOST_PARTS: Final = 200
 MOST_HEAD: Final = 200_000  # bytes of the headers of one part

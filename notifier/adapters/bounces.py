@@ -12,15 +12,14 @@ import email
 import logging
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from flufl.bounce import all_failures
 
 from notifier.adapters import bounce_replies, bounce_words
 from notifier.adapters.bounce_parts import (
-    MOST_BYTES,
     MOST_TEXT,
     Headers,
     Part,
@@ -42,15 +41,12 @@ from notifier.adapters.bounce_reports import (
     section,
     split_returned,
 )
-from notifier.adapters.confined import Reader, TooCostly
-from notifier.rules.bounces import BounceKind, Report, Returned
+from notifier.rules.bounces import MOST_NAMED, BounceKind, Report, Returned
 
-MOST_NAMED: Final = 20  # tokens, and Message-IDs
 MOST_RECIPIENTS: Final = 100
 MOST_FOR_FLUFL: Final = 30_000  # bytes: its regular expressions were not made for more
 SENT_TO: Final = ("x-original-to", "delivered-to", "envelope-to", "x-envelope-to", "to", "x-apparently-to", "cc")
 RETURNED_TO: Final = ("to", "x-original-to", "delivered-to", "cc")
-UNREADABLE: Final = Report(kind=BounceKind.UNREADABLE, recipients=())
 
 _MESSAGE_ID: Final = re.compile(r"<[^<>\s]{3,250}@[^<>\s]{1,250}>")
 _SYSTEM: Final = re.compile(
@@ -63,7 +59,6 @@ _SYSTEM: Final = re.compile(
 )
 _DAEMON: Final = re.compile(r"(?i)mailer[-_. ]?daemon|mail delivery (?:sub)?system")
 _ANSWER: Final = re.compile(r"\s*(?:re|aw|sv|rif|antw)\s*:", re.IGNORECASE)
-_TAGGED: Final = re.compile(rb"\+([a-z2-7]{48})@", re.IGNORECASE)
 _FAILED_SUBJECT: Final = re.compile(
     r"(?i)undeliver|non-?deliver|unzustell|returned (?:mail|to sender|message)|"
     r"fail(?:ed|ure)[ :-]{1,3}(?:notice|delivery|mail|message)|"
@@ -254,7 +249,7 @@ class _Mail:
 
 
 def read_bounce(data: bytes) -> Report:
-    """What a mail says that came back. It holds whatever a stranger wrote: see `BounceReader`."""
+    """What a mail says that came back. It holds whatever a stranger wrote: see `bounce_reader`."""
     headers, parts = open_mail(data)
     mail = _Mail(data, headers, parts)
     notification = _notification(mail)
@@ -271,52 +266,8 @@ def read_bounce(data: bytes) -> Report:
     return _reply(mail)
 
 
-class BounceReader:
-    """Reads in a process of its own, which is kept for many mails: 5 seconds and 256 MB for each.
-
-    What kills or stops that process, or makes it fail, is UNREADABLE; it never raises for what a mail holds. OSError
-    where the system can start no process.
-    """
-
-    def __init__(self) -> None:
-        self._reader = Reader(read_bounce_as_json, seconds=5, megabytes=256)
-
-    def read(self, data: bytes) -> Report:
-        try:
-            found = self._read_twice(data[:MOST_BYTES])
-        except TooCostly:  # the tag proves itself, and says whose mail a person must look at
-            tags = dict.fromkeys(one.decode() for one in _TAGGED.findall(data[:MOST_BYTES]))
-            return replace(UNREADABLE, tokens=tuple(tags)[:MOST_NAMED])
-        return Report(
-            kind=BounceKind(found["kind"]),
-            recipients=tuple(Returned(**one) for one in found["recipients"]),
-            tokens=tuple(found["tokens"]),
-            message_ids=tuple(found["message_ids"]),
-            words=found["words"],
-            proposed_contacts=tuple(found["proposed_contacts"]),
-            is_challenge=found["is_challenge"],
-            has_left=found["has_left"],
-        )
-
-    def _read_twice(self, data: bytes) -> Any:  # noqa: ANN401 - JSON values
-        """A child may be killed, or too slow on a busy machine, for no fault of the mail."""
-        try:
-            return self._reader.read(data)
-        except TooCostly:
-            return self._reader.read(data)
-
-    def close(self) -> None:
-        self._reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self.close()
-
-
 def read_bounce_as_json(data: bytes) -> dict[str, Any]:
-    """For `confined.Reader`: the fields of `Report`."""
+    """For `bounce_reader.BounceReader`: the fields of `Report`."""
     return asdict(read_bounce(data))
 
 

@@ -18,7 +18,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Final, Self
+from typing import IO, Any, BinaryIO, Final, Self, TypeAlias
 
 ROOT: Final = Path(__file__).parents[2]
 FILES: Final = 32  # that the process may have open at once
@@ -26,36 +26,44 @@ FILES: Final = 32  # that the process may have open at once
 # Limits hold before anything else is imported; -I keeps the environment and the working folder out of the imports.
 START: Final = (
     "import sys; sys.path.append({root!r}); from notifier.adapters.confined import limit, serve; "
-    "limit({seconds}, {megabytes}); from {module} import {name} as reader; serve(reader)"
+    "limit({seconds}, {megabytes}); {reader}; serve(reader)"
 )
 START_KEPT: Final = (
     "import sys; sys.path.append({root!r}); from notifier.adapters.confined import limit, serve_many; "
-    "limit(None, {megabytes}); from {module} import {name} as reader; serve_many(reader, {seconds})"
+    "limit(None, {megabytes}); {reader}; serve_many(reader, {seconds})"
 )
 START_SECONDS: Final = 60  # until the process has imported its reader, on a busy machine
 MOST_ANSWERED: Final = 20_000_000  # bytes that are believed of one answer
 LENGTH: Final = struct.Struct(">I")  # before each message and each answer
+
+# A module's function, or "module:function": so what only the child needs is never imported here.
+Named: TypeAlias = Callable[..., Any] | str
 
 
 class TooCostly(Exception):
     """The reader needed more memory or time than it was given, or died."""
 
 
+def _imported(reader: Named) -> str:
+    """The statement that imports a reader by its name, as `reader`."""
+    named = reader if isinstance(reader, str) else f"{reader.__module__}:{reader.__name__}"
+    module, _, name = named.partition(":")
+    return f"from {module} import {name} as reader"
+
+
 def confined(
-    reader: Callable[..., Any],
+    reader: Named,
     data: bytes,
     options: Mapping[str, Any],
     *,
     seconds: int = 20,
     megabytes: int = 256,
 ) -> Any:  # noqa: ANN401 - JSON values
-    """What `reader(data, **options)` returns, in JSON values; it is a module's function, and is imported by its name.
+    """What `reader(data, **options)` returns, in JSON values.
 
     TooCostly at the first limit: `megabytes` of address space, `seconds` on the wall or half of them of a processor.
     """
-    start = START.format(
-        root=str(ROOT), seconds=seconds, megabytes=megabytes, module=reader.__module__, name=reader.__name__
-    )
+    start = START.format(root=str(ROOT), seconds=seconds, megabytes=megabytes, reader=_imported(reader))
     try:
         done = subprocess.run(  # noqa: S603 - this very Python, with a text made of our own names
             [sys.executable, "-I", "-c", start],
@@ -78,12 +86,8 @@ class Reader:
     replaced after it failed in any way, and after `messages`, so that nothing piles up in it.
     """
 
-    def __init__(
-        self, reader: Callable[[bytes], Any], *, seconds: int = 5, megabytes: int = 256, messages: int = 1000
-    ) -> None:
-        self._start = START_KEPT.format(
-            root=str(ROOT), seconds=seconds, megabytes=megabytes, module=reader.__module__, name=reader.__name__
-        )
+    def __init__(self, reader: Named, *, seconds: int = 5, megabytes: int = 256, messages: int = 1000) -> None:
+        self._start = START_KEPT.format(root=str(ROOT), seconds=seconds, megabytes=megabytes, reader=_imported(reader))
         self._seconds = seconds
         self._messages = messages
         self._left = 0

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from notifier.adapters import pages, tables
+from notifier.adapters import pages, records, tables, workbooks
 from notifier.adapters.remarks import Remark
 from notifier.adapters.tables import Table, Unreadable
 
@@ -32,16 +32,16 @@ def read_tables(
     `field_of` gives the field that a heading means, or "". Unreadable where the file cannot be read at all.
     """
     if data.startswith(WORKBOOK):
-        return tables.from_workbook(data, field_of), ()
+        return workbooks.from_workbook(data, field_of), ()
     if data.startswith(NO_TEXT):
         raise Unreadable(0, "not_a_text_file")
     text = tables.text_of(data)
     kind = ENDINGS.get(filename.lower().rpartition(".")[2]) or _look(text)
     match kind:
         case "json":
-            return (tables.from_json(text),), ()
+            return (records.from_json(text),), ()
         case "yaml":
-            return (tables.from_yaml(text),), ()
+            return (records.from_yaml(text),), ()
         case "markdown":
             return pages.from_markdown(text, field_of)
         case "html":

@@ -18,7 +18,7 @@ from typing import Any
 
 from notifier.adapters.confined import TooCostly, confined
 from notifier.adapters.folders import BadFile, check_name, read_below
-from notifier.adapters.registers import RegisterFile, from_json, read_as_json
+from notifier.adapters.register_files import RegisterFile, from_json
 from notifier.adapters.remarks import BadList, remark
 from notifier.adapters.tables import MOST_BYTES
 
@@ -26,6 +26,7 @@ MOST_STATES = 5_000
 MOST_IN_ALL = 200_000_000
 LONGEST_INDEX = 2_000_000
 PATIENCE = 60  # seconds for one question to git
+READ_EACH = "notifier.adapters.registers:read_each_as_json"
 READ_AT_ONCE = 1_000_000  # bytes of states in one confined process, which takes longer to start than to read a list
 
 INDEX = "index.json"
@@ -140,21 +141,12 @@ def from_folder(folder: Path, *, now: datetime) -> History:
 
 
 def read_states(states: Sequence[State], *, mapping: Mapping[str, str] | None = None) -> list[RegisterFile | BadList]:
-    """Read each state as `registers.read_list` does; what cannot be read is returned as BadList."""
+    """Read each state as `register_files.read_list` does; what cannot be read is returned as BadList."""
     alike = {(state.filename, state.content): None for state in states}
     found: dict[tuple[str, bytes], RegisterFile | BadList] = {}
     for files in _batches(list(alike)):
         found.update(zip(files, _read_confined(files, mapping or {}), strict=True))
     return [found[state.filename, state.content] for state in states]
-
-
-def read_each_as_json(data: bytes, *, files: Sequence[tuple[str, int]], mapping: Mapping[str, str]) -> list[Any]:
-    """As `registers.read_as_json`, of files that stand one after the other; `files` are their names and sizes."""
-    read, here = [], 0
-    for filename, size in files:
-        read.append(read_as_json(data[here : here + size], filename=filename, mapping=mapping))
-        here += size
-    return read
 
 
 def _batches(files: Sequence[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
@@ -171,7 +163,7 @@ def _batches(files: Sequence[tuple[str, bytes]]) -> Iterator[list[tuple[str, byt
 def _read_confined(files: Sequence[tuple[str, bytes]], mapping: Mapping[str, str]) -> list[RegisterFile | BadList]:
     options = {"files": [(name, len(content)) for name, content in files], "mapping": dict(mapping)}
     try:
-        read = confined(read_each_as_json, b"".join(content for _, content in files), options)
+        read = confined(READ_EACH, b"".join(content for _, content in files), options)
     except TooCostly:
         if len(files) > 1:  # one of them is to blame
             return [read for file in files for read in _read_confined([file], mapping)]

@@ -11,16 +11,16 @@ import io
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import chain, count
 from types import MappingProxyType
 from typing import Any
 
 from notifier.adapters import cells, formats
-from notifier.adapters.confined import TooCostly, confined
+from notifier.adapters.register_files import RegisterFile
 from notifier.adapters.remarks import BadCell, BadList, Remark, remark
-from notifier.adapters.tables import Row, Table, Unreadable, guarded, refuse_large
+from notifier.adapters.tables import Row, Table, Unreadable, guarded
 from notifier.rules import entries as shapes
 from notifier.rules.entries import FIELDS, CircularParents, Entry, NoSuchParent, Place, Shape, check_parents
 from notifier.rules.registry_diff import meaning, slug
@@ -194,38 +194,6 @@ ALSO: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterFile:
-    entries: tuple[Entry, ...]
-    questions: tuple[Remark, ...]  # what a person must still say; nothing is guessed
-    mapping: Mapping[str, str] = field(default_factory=dict)  # heading → the field it was taken for, or "" for none
-    not_understood: tuple[Remark, ...] = ()  # what was left out of what was read, and where it stands
-
-
-def read_list(data: bytes, *, filename: str, mapping: Mapping[str, str] | None = None) -> RegisterFile:
-    """As `read_register`, in a process of its own with little memory and time: for a file of anybody's making."""
-    try:
-        refuse_large(data)
-        found = confined(read_as_json, data, {"filename": filename, "mapping": dict(mapping or {})})
-    except TooCostly:
-        raise BadList(filename, [remark(0, "", "too_costly")]) from None
-    except Unreadable as bad:
-        raise BadList(filename, [bad.remark]) from None
-    return from_json(found, filename=filename)
-
-
-def from_json(found: Mapping[str, Any], *, filename: str) -> RegisterFile:
-    """What `read_as_json` returned, as it was read. BadList for a file that was not."""
-    if "problems" in found:
-        raise BadList(filename, [Remark(**said) for said in found["problems"]])
-    return RegisterFile(
-        entries=tuple(map(shapes.from_json, found["entries"])),
-        questions=tuple(Remark(**said) for said in found["questions"]),
-        mapping=found["mapping"],
-        not_understood=tuple(Remark(**said) for said in found["not_understood"]),
-    )
-
-
 def read_as_json(data: bytes, *, filename: str, mapping: Mapping[str, str]) -> dict[str, Any]:
     """As `read_register`, in JSON values, the faults of a file that was not read among them."""
     try:
@@ -238,6 +206,15 @@ def read_as_json(data: bytes, *, filename: str, mapping: Mapping[str, str]) -> d
         "mapping": dict(found.mapping),
         "not_understood": [asdict(said) for said in found.not_understood],
     }
+
+
+def read_each_as_json(data: bytes, *, files: Sequence[tuple[str, int]], mapping: Mapping[str, str]) -> list[Any]:
+    """As `read_as_json`, of files that stand one after the other; `files` are their names and sizes."""
+    read, here = [], 0
+    for filename, size in files:
+        read.append(read_as_json(data[here : here + size], filename=filename, mapping=mapping))
+        here += size
+    return read
 
 
 def read_register(data: bytes, *, filename: str, mapping: Mapping[str, str] | None = None) -> RegisterFile:

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import click
 
-from notifier.adapters.bounce_parts import MOST_BYTES
-from notifier.adapters.bounces import BounceReader
+from notifier.adapters.bounce_reader import BounceReader
 from notifier.cli.bounce_intake import bounces_intake
 from notifier.cli.shared import Refused
-from notifier.rules.bounces import Report
+from notifier.rules.bounces import MOST_BYTES, Report
 
 
 @click.group("bounces")

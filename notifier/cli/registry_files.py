@@ -15,7 +15,7 @@ from sqlmodel import Session
 
 from notifier.adapters import histories
 from notifier.adapters.exports import FORMATS, export
-from notifier.adapters.registers import RegisterFile, read_list
+from notifier.adapters.register_files import RegisterFile, read_list
 from notifier.adapters.tables import read_file
 from notifier.cli.shared import (
     Refused,

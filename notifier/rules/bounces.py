@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
+
+MOST_BYTES: Final = 10_000_000  # of a mail that came back; what follows is not read
+MOST_NAMED: Final = 20  # tokens, and Message-IDs
 
 
 class BounceKind(StrEnum):

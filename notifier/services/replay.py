@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlmodel import Session, col, select
 
 from notifier.adapters.histories import State, read_states
-from notifier.adapters.registers import RegisterFile
+from notifier.adapters.register_files import RegisterFile
 from notifier.adapters.remarks import BadList, Remark
 from notifier.models import Event, EventKind, Version
 from notifier.rules.entries import Entry

@@ -24,7 +24,7 @@ from sqlalchemy.orm import defer
 from sqlmodel import Session, col, or_, select
 
 from notifier.adapters.folders import BadFile, check_name, read_below
-from notifier.adapters.registers import read_list
+from notifier.adapters.register_files import read_list
 from notifier.adapters.remarks import BadList
 from notifier.adapters.tables import MOST_BYTES
 from notifier.models import EventKind, ItemKind, Sighting, SightingState, Source, Suggestion, SuggestionState

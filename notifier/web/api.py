@@ -22,7 +22,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from sqlmodel import Session
 
-from notifier.adapters.registers import read_list
+from notifier.adapters.register_files import read_list
 from notifier.adapters.remarks import BadList, Remark, remark
 from notifier.rules.entries import Entry, as_json, is_day
 from notifier.rules.periods import local_day, zone

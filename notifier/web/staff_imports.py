@@ -24,7 +24,8 @@ from flask_babel import ngettext
 from sqlmodel import Session
 
 from notifier.adapters.cells import HEADINGS
-from notifier.adapters.registers import SITE_KIND, RegisterFile, read_list
+from notifier.adapters.register_files import RegisterFile, read_list
+from notifier.adapters.registers import SITE_KIND
 from notifier.adapters.remarks import BadList
 from notifier.adapters.tables import MOST_BYTES
 from notifier.rules.entries import FIELDS, Entry

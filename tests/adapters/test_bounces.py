@@ -11,7 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from notifier.adapters.bounces import BounceReader, read_bounce
+from notifier.adapters.bounce_reader import BounceReader
+from notifier.adapters.bounces import read_bounce
 from notifier.adapters.confined import Reader, TooCostly
 from notifier.rules.bounces import BounceKind, Report
 from tests.adapters.bounce_examples import (

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from notifier.adapters.confined import TooCostly, confined
-from notifier.adapters.registers import read_list
+from notifier.adapters.register_files import read_list
 from notifier.adapters.remarks import BadList
 from notifier.adapters.tables import MOST_BYTES, read_file
 from tests.adapters.greedy import hoard, look_around, spin

@@ -2,7 +2,8 @@
 
 import pytest
 
-from notifier.adapters.registers import RegisterFile, read_register
+from notifier.adapters.register_files import RegisterFile
+from notifier.adapters.registers import read_register
 from notifier.adapters.remarks import BadList
 from notifier.rules.entries import Entry, Place
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from notifier.adapters.cells import HEADINGS
-from notifier.adapters.registers import ALSO, RegisterFile, read_list, read_register, write_register
+from notifier.adapters.register_files import RegisterFile, read_list
+from notifier.adapters.registers import ALSO, read_register, write_register
 from notifier.adapters.remarks import BadList
 from notifier.rules.entries import FIELDS, Certificate, Entry, Place, as_json
 from notifier.rules.registry_diff import meaning, slug

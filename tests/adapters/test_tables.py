@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import pytest
 import xlsxwriter
 
-from notifier.adapters.registers import RegisterFile, read_register
+from notifier.adapters.register_files import RegisterFile
+from notifier.adapters.registers import read_register
 from notifier.adapters.remarks import BadList
 from notifier.adapters.tables import MOST_BYTES, MOST_ROWS
 from notifier.rules.entries import Entry, Place

@@ -15,7 +15,8 @@ import sqlalchemy as sa
 from sqlmodel import Session, select
 
 from notifier.adapters.http import GuardedClient
-from notifier.adapters.registers import read_list, read_register
+from notifier.adapters.register_files import read_list
+from notifier.adapters.registers import read_register
 from notifier.models import Event, EventKind, Item, Sighting, SightingState, Source, Suggestion, SuggestionState
 from notifier.rules import registry_diff
 from notifier.rules.entries import Entry
