@@ -417,7 +417,7 @@ def test_an_upgrade_that_fails_changes_nothing_and_says_where_the_backup_is(
     def fail(_engine: sa.Engine) -> None:
         raise RuntimeError("disk full")
 
-    monkeypatch.setattr(wiring, "migrate", fail)
+    monkeypatch.setattr(schema, "migrate", fail)
 
     refused = site.run("upgrade")
 
