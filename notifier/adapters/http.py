@@ -16,10 +16,11 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -29,7 +30,7 @@ from urllib.parse import urljoin, urlsplit
 import httpcore
 import httpx
 from ssrfguard import AddressTable, Block, BlockedAddressError, Policy, Reach, Resolver, SSRFGuardError
-from ssrfguard.httpx import SafeBackend, SafeTransport
+from ssrfguard.httpx import SafeBackend
 
 Failure = Literal[
     "", "refused_url", "refused_address", "dns", "connection", "tls", "timeout", "protocol", "too_large", "moved"
@@ -39,7 +40,10 @@ _MOST_BYTES = 65_536
 _MOST_OF_A_PAGE = 5_000_000
 _MOST_REDIRECTS = 3
 _MOVED = frozenset({301, 302, 303, 307, 308})
-_KEPT_HEADERS = ("content-encoding", "content-type", "etag", "last-modified", "location")
+_MOST_KNOWN = 256  # addresses of which it is kept that they were let through
+_HEADERS = MappingProxyType({"accept": "*/*", "accept-encoding": "identity", "user-agent": "notifier"})
+_KEPT_HEADERS = frozenset({"content-encoding", "content-type", "etag", "last-modified", "location"})
+_LOOKED_AT = _KEPT_HEADERS | {"retry-after"}
 _LONGEST_HEADER = 1000
 _LONGEST_WAIT = timedelta(hours=24)
 _SECRET_SIZES = range(24, 65)  # bytes (Standard Webhooks 1.0.0)
@@ -111,16 +115,25 @@ class _Clock(threading.local):
 
 
 class _TimedStream(httpcore.NetworkStream):
-    """A connection that ends its reads and writes with the request; httpx itself has no limit for the whole."""
+    """A connection that ends its reads and writes with the request; httpx itself has no limit for the whole.
+
+    Head and body of a request leave together, when its answer is asked for: one packet for most.
+    """
 
     def __init__(self, stream: httpcore.NetworkStream, clock: _Clock) -> None:
         self._stream, self._clock = stream, clock
+        self._unsent = b""
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        if self._unsent:
+            unsent, self._unsent = self._unsent, b""
+            with suppress(httpcore.WriteError):  # whoever hangs up may have answered before, as httpcore itself has it
+                self._stream.write(unsent, self._clock.left(timeout, httpcore.WriteTimeout))
         return self._stream.read(max_bytes, self._clock.left(timeout, httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._clock.left(timeout, httpcore.WriteTimeout))
+        self._clock.left(timeout, httpcore.WriteTimeout)
+        self._unsent += buffer
 
     def close(self) -> None:
         self._stream.close()
@@ -152,9 +165,11 @@ class _TimedBackend(SafeBackend):
         return _TimedStream(super().connect_tcp(host, port, left, local_address, socket_options), self._clock)
 
 
-class _TimedTransport(SafeTransport):
+class _TimedTransport(httpx.HTTPTransport):
+    """Connects to checked addresses only. Whether a URL may be asked for at all is the client's to say."""
+
     def __init__(self, policy: Policy, resolver: Resolver | None, tls: ssl.SSLContext, clock: _Clock) -> None:
-        super().__init__(policy=policy, resolver=resolver, verify=tls, trust_env=False)
+        super().__init__(verify=tls, trust_env=False)
         self._pool = httpcore.ConnectionPool(
             ssl_context=tls,
             max_connections=100,
@@ -190,16 +205,13 @@ class GuardedClient:
         tls = httpx.create_ssl_context(trust_env=False)
         if ca_file:
             tls.load_verify_locations(ca_file)
-        self._clients = {
-            scheme: httpx.Client(
-                transport=transport or _TimedTransport(policy, resolver, tls, self._clock),
-                trust_env=False,
-                follow_redirects=False,
-                timeout=httpx.Timeout(total_seconds, connect=connect_seconds),
-                headers={"accept-encoding": "identity", "user-agent": "notifier"},
-            )
+        # Without httpx.Client: its cookies, redirects, proxies and authentication are all that we do not want of it.
+        self._transports = {
+            scheme: transport or _TimedTransport(policy, resolver, tls, self._clock)
             for scheme, policy in self._policies.items()
         }
+        self._extensions = {"timeout": httpx.Timeout(total_seconds, connect=connect_seconds).as_dict()}
+        self._checked = lru_cache(_MOST_KNOWN)(self._check)
 
     def check_url(self, url: str, language: Literal["en", "fr"] = "en") -> str | None:
         """A sentence when this URL can never be right, whatever its name resolves to."""
@@ -245,13 +257,20 @@ class GuardedClient:
         reason: Failure = ""
         detail = ""
         try:
-            self._policy(url).check_url(url)
-            with self._client(url).stream(method, url, content=content, headers=headers) as response:
-                status, retry_after = response.status_code, self._retry_after(response.headers)
-                kept = _kept(response.headers)
-                for piece in cast(
-                    "httpx.SyncByteStream", response.stream
-                ):  # iter_raw() refuses what a stand-in answers
+            target = self._checked(url)
+            request = httpx.Request(
+                method,
+                target,
+                headers={"host": target.netloc.decode(), **_HEADERS, **headers, **_length(method, content)},
+                stream=httpx.ByteStream(content),  # given as what it is, for httpx takes its time to find that out
+                extensions=self._extensions,
+            )
+            response = self._transports[_scheme(url)].handle_request(request)
+            stream = cast("httpx.SyncByteStream", response.stream)  # iter_raw() refuses what a stand-in answers
+            with closing(stream):
+                status, said = response.status_code, _said(response.headers)
+                retry_after, kept = self._retry_after(said.get("retry-after", "")), _kept(said)
+                for piece in stream:
                     body += piece[: most_bytes - len(body)]
                     self._clock.left(None, httpcore.ReadTimeout)
                     if len(body) == most_bytes:
@@ -264,14 +283,21 @@ class GuardedClient:
         )
 
     def close(self) -> None:
-        for client in self._clients.values():
-            client.close()
+        for transport in self._transports.values():
+            transport.close()
 
     def _policy(self, url: str) -> Policy:
         return self._policies[_scheme(url)]
 
-    def _client(self, url: str) -> httpx.Client:
-        return self._clients[_scheme(url)]
+    def _check(self, url: str) -> httpx.URL:
+        """The URL, once it is let through as it was typed and as httpx reads it. Nothing is asked of the network, so
+        what was let through once is let through again: a name's addresses are checked at each connection.
+        """
+        policy = self._policy(url)
+        policy.check_url(url)
+        parsed = httpx.URL(url)
+        policy.check_url(str(parsed))
+        return parsed
 
     @contextmanager
     def _within(self, seconds: float) -> Iterator[None]:
@@ -281,9 +307,11 @@ class GuardedClient:
         finally:
             self._clock.until = float("inf")
 
-    def _retry_after(self, headers: httpx.Headers) -> timedelta | None:
+    def _retry_after(self, said: str) -> timedelta | None:
         """RFC 9110 10.2.3: seconds or a date. What cannot be read, or lies in the past, asks for nothing."""
-        said = headers.get("retry-after", "").strip()
+        said = said.strip()
+        if not said:
+            return None
         if re.fullmatch(r"\d{1,9}(\.\d{1,9})?", said, re.ASCII):
             return min(timedelta(seconds=float(said)), _LONGEST_WAIT)
         try:
@@ -353,9 +381,20 @@ def _scheme(url: str) -> _Scheme:
     return "http" if url[:5].lower() == "http:" else "https"
 
 
-def _kept(headers: httpx.Headers) -> Mapping[str, str]:
-    """The few headers that are looked at; one that is absurdly long says nothing."""
-    return {name: headers[name] for name in _KEPT_HEADERS if len(headers.get(name, "")) in range(1, _LONGEST_HEADER)}
+def _length(method: str, content: bytes) -> Mapping[str, str]:
+    """RFC 9110 8.6: an empty POST says so, while a GET has nothing to say."""
+    return {"content-length": str(len(content))} if content or method != "GET" else {}
+
+
+def _said(headers: httpx.Headers) -> Mapping[str, str]:
+    """The headers that are looked at, by their names in small letters; most answers have none."""
+    there = _LOOKED_AT.intersection(name.decode("ascii", "ignore").lower() for name, _ in headers.raw)
+    return {name: headers[name] for name in there}
+
+
+def _kept(said: Mapping[str, str]) -> Mapping[str, str]:
+    """What an answer carries of them; one that is absurdly long says nothing."""
+    return {name: text for name, text in said.items() if name in _KEPT_HEADERS and 0 < len(text) < _LONGEST_HEADER}
 
 
 def _in_clear(answer: Answer) -> Answer:

@@ -102,9 +102,40 @@ def test_a_post_arrives_with_its_bytes_and_headers_and_its_answer_comes_back() -
     assert seen[0].headers["accept-encoding"] == "identity"
 
 
+@pytest.mark.parametrize(
+    ("method", "content", "length"), [("POST", b"{}", "2"), ("POST", b"", "0"), ("PUT", b"", "0"), ("GET", b"", None)]
+)
+def test_a_request_says_how_long_it_is_and_whom_it_is_for(method: str, content: bytes, length: str | None) -> None:
+    seen: list[httpx.Request] = []
+
+    def take(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(204)
+
+    with closing(client_for(take)) as client:
+        assert client.request(method, "https://HOOKS.client.example:443/in?a=1", content=content, headers={}).ok
+
+    assert seen[0].headers.get("content-length") == length
+    assert (seen[0].headers["host"], seen[0].url.raw_path) == ("hooks.client.example", b"/in?a=1")
+
+
 def test_other_methods_serve_ticket_systems() -> None:
     with closing(client_for(lambda request: httpx.Response(200, text=request.method))) as client:
         assert client.request("GET", URL, headers={}).body == b"GET"
+
+
+def test_no_cookie_is_kept() -> None:
+    seen: list[httpx.Request] = []
+
+    def take(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(204, headers={"set-cookie": "session=1; Path=/"})
+
+    with closing(client_for(take)) as client:
+        assert post(client).ok
+        assert post(client).ok
+
+    assert ["cookie" in request.headers for request in seen] == [False, False]
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
@@ -223,6 +254,45 @@ def test_a_connection_is_used_again_and_each_request_has_its_own_time() -> None:
     server.server_close()
 
     assert len(Hello.ports) == 1
+
+
+def test_head_and_body_leave_together() -> None:
+    heard: list[bytes] = []
+
+    def listen(server: socket.socket) -> None:
+        connection, _ = server.accept()
+        with connection:
+            heard.append(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        threading.Thread(target=listen, args=(server,), daemon=True).start()
+        port = server.getsockname()[1]
+        with local_client(port) as client:
+            assert post(client, f"http://127.0.0.1:{port}/").status == 204
+
+    assert heard[0].startswith(b"POST / HTTP/1.1\r\n")
+    assert heard[0].endswith(b'\r\n\r\n{"n": 1}')
+
+
+def test_an_answer_counts_that_came_before_the_request_was_read_to_its_end() -> None:
+    def refuse(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 413 Content Too Large\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+        time.sleep(0.2)
+
+    with serving(refuse) as port, local_client(port) as client:
+        answer = client.post(f"http://127.0.0.1:{port}/", content=b"x" * 30_000_000, headers={})
+
+    assert (answer.status, answer.reason) == (413, "")
+
+
+def test_a_request_that_is_not_taken_is_cut_by_the_whole_time() -> None:
+    with serving(lambda _: time.sleep(2)) as port, local_client(port, total_seconds=0.5) as client:
+        begun = time.monotonic()
+        answer = client.post(f"http://127.0.0.1:{port}/", content=b"x" * 30_000_000, headers={})
+
+    assert (answer.status, answer.reason) == (None, "timeout")
+    assert time.monotonic() - begun < 4
 
 
 def test_a_cut_and_a_lie_are_named() -> None:
@@ -409,6 +479,28 @@ def test_a_name_that_moves_after_the_check_leads_nowhere_else() -> None:
     with closing(GuardedClient(now=lambda: NOON, resolver=rebinding)) as client:
         assert post(client).reason == "refused_address"
     assert next(asked) == 1
+
+
+def test_a_url_that_was_let_through_once_is_led_nowhere_else_by_its_name() -> None:
+    asked = count()
+
+    def moving(host: str, port: int, *rest: object) -> list[tuple[int, int, int, str, tuple[object, ...]]]:
+        return list(resolving_to("127.0.0.1" if next(asked) == 0 else "169.254.169.254")(host, port, *rest))
+
+    with (
+        serving(lambda connection: connection.sendall(b"HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n")) as port,
+        closing(
+            GuardedClient(now=lambda: NOON, allowed_networks=["127.0.0.0/8"], allowed_ports=[port], resolver=moving)
+        ) as client,
+    ):
+        reasons = [post(client, f"http://hooks.inside.example:{port}/").reason for _ in range(3)]
+
+    assert reasons == ["", "refused_address", "refused_address"]
+
+
+def test_a_url_that_was_refused_is_refused_again() -> None:
+    with closing(GuardedClient(now=lambda: NOON)) as client:
+        assert {post(client, "https://10.0.0.1/").reason for _ in range(3)} == {"refused_address"}
 
 
 def test_the_operators_networks_are_open_to_plain_http_and_no_others() -> None:
