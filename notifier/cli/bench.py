@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,9 +61,21 @@ def words(measured: delivery.Measured) -> str:
 
 @contextmanager
 def _ended_like_ctrl_c() -> Iterator[None]:
-    """Whoever is asked to end leaves nothing behind either."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Whoever is asked to end leaves nothing behind either.
+
+    Python drops what is raised in a finalizer or a callback of a weak reference, an interruption too: it comes again.
+    """
+    before, hook = signal.signal(signal.SIGTERM, signal.default_int_handler), sys.unraisablehook
+
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        if what.exc_type is KeyboardInterrupt:
+            threading.Timer(0.1, signal.raise_signal, [signal.SIGTERM]).start()
+        else:
+            hook(what)
+
+    sys.unraisablehook = dropped
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         signal.signal(signal.SIGTERM, before)
