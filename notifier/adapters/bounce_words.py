@@ -15,7 +15,7 @@ from notifier.adapters.bounce_parts import ADDRESS
 
 STATUS: Final = re.compile(r"(?<![\d.])([245]\.\d{1,3}\.\d{1,3})(?![\d.]*\d)")
 REPLY: Final = re.compile(r"(?<![\d.\w/=+-])([45]\d\d)(?:[- :,;)\]\"']|$)")
-UNSAID: Final = frozenset({"", "4.0.0", "5.0.0"})
+UNSAID: Final = frozenset({"", "4.0.0", "5.0.0", "5.0.350"})  # the last: "remote server returned an error"
 MOST_WORDS: Final = 4000  # characters of a report that are weighed
 
 
@@ -41,7 +41,11 @@ FULL: Final = _any(
     r"too (?:many|much) (?:messages|mails?|data)\b.{0,30}\b(?:in|on|for) .{0,30}mailbox",
     r"recipient storage|recipstoragequota|mailbox_?full|mbox_?full|overquota|over quota|disk quota|mailboxfull",
     r"quota (?:de la bo[iî]te )?(?:dépassé|depasse)|user has too many messages|delivery failed: over",
-    r"maildir (?:has )?overdrawn|postfach (?:ist )?voll|casella piena|buz[oó]n lleno|容量|mailbox size",
+    r"maildir (?:has )?overdrawn|mailbox size|postfach\b.{0,40}\bvoll\b|(?:casella|caselle)\b.{0,40}\bpien|"
+    r"(?:buz[oó]n|bandeja|cuenta)\b.{0,40}\bllen|(?:caixa|conta)\b.{0,40}\b(?:chei|lotad)|"
+    r"(?:postvak|mailbox|postbus)\b.{0,40}\bvol\b|(?:brevlåda|inkorg|postboks|postkasse|indbakke)\w*\b.{0,30}\bful|"
+    r"skrzynka\b.{0,40}pełn|schránka\b.{0,40}pln|переполнен|превы\w+ .{0,20}квот|容量|邮箱已?满|空间不足|信箱已?滿|"
+    r"용량|가득",
 )
 SIZE: Final = _any(
     r"message (?:is |was |file |has been )?(?:too|larger) (?:large|big|long|than)",
@@ -88,7 +92,7 @@ BLOCKED: Final = _any(
     r"black ?list|block ?list|deny ?list|dnsb?l|dnswl|\brbl\b|spamhaus|spamcop|sorbs|barracudacentral|senderbase",
     r"spamrl|sender score",
     r"reputation|blocked (?:using|by|for|due|because|at|until|-)|block(?:ed)? (?:ip|sender|address|listed)|banned",
-    r"bl=|ips? (?:is )?blocked",
+    r"bl=|ips? (?:is )?blocked|<>:blocked",
     r"client host .{0,80}(?:reject|block|denied)",
     r"(?:client|your) (?:host|ip|address|server|network|domain|isp).{0,60}(?:reject|block|denied|refus|listed|"
     r"not (?:allowed|permitted|accepted|authorized))",
@@ -118,6 +122,8 @@ SENDER: Final = _any(
     r"does ?n[o']t like (?:the )?sender|you are not (?:on|allowed)|"
     r"(?:only|requires) (?:authenticated|authori[sz]ed)|restricted|notauthorized|authrequired|customfromdenied",
     r"send ?mail as",
+    r"(?:for|of) (?:the |your )?send(?:er|ing)(?:'s)? (?:domain|address|host)|sender verif|verification failed for <>|"
+    r"(?:mail|messages?) from (?:this|that|your) ",
 )
 UNWANTED: Final = _any(
     r"spam|\bjunk|unsolicited|\bube\b|\buce\b|bulk (?:e?-?mail|filter)|virus|malware|phish|infected",
@@ -139,13 +145,15 @@ UNKNOWN: Final = _any(
     r"in-?box|name|alias|customer)",
     r"\b(?:user|recipient|mail ?box|account|address(?:ee)?|e-?mail|in-?box|login|spectator|person|"
     r"<>).{0,70}\b(?:does ?n[o']t|do not|doesn.t|not) exist",
-    r"\b(?:user|recipient|mail ?box|account|address|e-?mail|in-?box|<>).{0,60}\b(?:not|n't be|nor) (?:be )?(?:found|"
+    r"\b(?:user|recipient|mail ?box|account|address|e-?mail|in-?box|<>).{0,60}(?:\bnot|n't|\bnor) (?:be )?(?:found|"
     r"present|recogni[sz]ed|listed|located|available)\b(?! temp)",
     r"<> not found|(?:couldn't|could not|cannot|can't|unable to|we did not|didn't) (?:be )?(?:find|found|locate|"
     r"recogni[sz]e|resolve) (?:a |an |the |your |this )?(?:user|recipient|mailbox|account|address|e-?mail|<>)",
     r"(?:invalid|bad|illegal|incorrect|wrong|non[- ]?existent|nonexistent|inexistent|undeliverable|"
     r"fictitious)[- _]*(?:or \w+ )?(?:final |delivery |destination |e-?mail |mailbox |user |virtual )*(?:user|"
-    r"recipient|mailbox|address|account|rcpt|path|destination|adresse)",
+    r"recipient|mailbox|address|account|rcpt|path|destination(?! (?:host|system|domain))|adresse)",
+    r"\b(?:recipient|user|mailbox|address) <> (?:is |was )?(?:unknown|not known)",
+    r"recipient verif\w+ (?:has )?failed|recip(?:ient)?notfound",
     r"\b(?:user|recipient|mail ?box|account|address|e-?mail)(?: address)? (?:is |isn't |"
     r"was )?(?:not (?:a )?)?(?:in)?valid\b(?! sender)",
     r"not (?:a |an )?(?:valid|local|known|active|existing|e-?mail) (?:local )?(?:user|recipient|mailbox|address|"
@@ -165,10 +173,25 @@ UNKNOWN: Final = _any(
     r"address rejected: access denied|destination server rejected recipients|destination addresses were unknown",
     r"(?:utilisateur|destinataire|adresse|bo[iî]te|compte|correspondant)\b.{0,40}(?:inconnu|n'existe|inexistant|"
     r"invalide|introuvable|erron)",
-    r"(?:unbekannt|existiert nicht|nicht gefunden|nicht bekannt|empfänger.{0,30}ung[uü]ltig)",
-    r"(?:usuario|destinatario|direcci[oó]n|casella|utente|indirizzo|conta|usuário)\b.{0,40}(?:no existe|desconocid|"
-    r"inesistente|sconosciut|inexistente|não existe|non esiste|non valid)",
-    r"(?:gebruiker|adres).{0,30}(?:onbekend|bestaat niet)|не (?:найден|существует)|нет такого|address unknown",
+    r"(?:unbekannt|existiert nicht|nicht gefunden|nicht bekannt|empfänger.{0,30}ung[uü]ltig)|"
+    r"nicht im .{0,30}verzeichnis|(?:utilisateur|destinataire|adresse).{0,40}ne figure pas",
+    r"(?:usuario|destinatario|direcci[oó]n|buz[oó]n|cuenta|casella|utente|indirizzo|account|conta|endereço|usuário|"
+    r"destinatário)\b.{0,60}(?:no existe|desconocid|no (?:se )?(?:ha |pudo )?(?:ser )?encontr|inesistente|sconosciut|"
+    r"inexistente|não existe|não (?:foi )?encontrad|desconhecid|non esiste|non (?:è stato )?trovat|non valid)",
+    r"no (?:se ha )?encontrado (?:la |el )?(?:direcci[oó]n|buz[oó]n|usuario|destinatario)|no existe (?:la |el |ese |"
+    r"ning[uú]n )?(?:direcci[oó]n|buz[oó]n|usuario|cuenta)",
+    r"(?:gebruiker|adres|ontvanger|postvak|e-?mailaccount).{0,40}(?:onbekend|bestaat niet|niet gevonden)|"
+    r"onbekende (?:gebruiker|ontvanger)|address unknown",
+    r"(?:adres|odbiorc|użytkownik|konto|skrzynka)\w*\b.{0,40}(?:nie istnieje|nieznan|nie (?:został\w* )?znalezion)",
+    r"(?:adress|mottagar|användar|konto|postlåda)\w*\b.{0,40}(?:finns inte|hittades inte|kunde inte hittas|okänd)",
+    r"(?:adresse|modtager|mottaker|bruger|bruker|konto)\w*\b.{0,40}(?:findes ikke|finnes ikke|ikke fundet|"
+    r"ikke funnet|ukendt|ukjent)",
+    r"(?:osoit|vastaanottaj|käyttäj)\w*\b.{0,40}(?:ei löyd|ei ole olemassa|tuntemat)|(?:adres|uživatel|příjemc)\w*\b"
+    r".{0,40}(?:neexistuje|neznám)",
+    r"не (?:найден|существует|зарегистрирован)|нет такого|неизвестн\w+ (?:пользовател|получател|адрес)",
+    r"存在しません|存在しない|宛先不明|見つかりません|不存在|查无此|無此|无此|找不到.{0,12}(?:收件|用[户戶]|地址|信箱|"
+    r"邮箱)|"
+    r"존재하지 않|찾을 수 없",
     r"rejected address|recipient rejected|bad address|archived recipient|missing home directory|unroutable user",
 )
 NO_DOMAIN: Final = _any(
@@ -189,7 +212,10 @@ NO_DOMAIN: Final = _any(
 NETWORK: Final = _any(
     r"(?<!and )try again|temporar|lookup (?:timed|fail)|timed? ?out|connection refused|unreachable|servfail",
     r"malformed (?:or unexpected )?name server|name server (?:reply|time)|loop|hop count|no route",
-    r"lookup failure|dns (?:server|query|records?) .{0,30}(?:fail|could not)|no relevant answers",
+    r"lookup failure|dns (?:server|query|records?) .{0,30}(?:fail|could not)|no relevant answers|dns soft error",
+)
+UNVERIFIED: Final = _any(  # a relay that asks the next one about an address, and had no answer
+    r"unverified address: (?:address verification in progress|.{0,200}(?:timed? ?out|refused|unreachable|try again))",
 )
 NO_MAIL: Final = _any(
     r"null ?mx|no smtp service",
@@ -208,6 +234,7 @@ OF_ADDRESS: Final = frozenset({"5.1.0", "5.1.1", "5.1.3", "4.1.1", "5.1.10", "5.
 OF_DOMAIN: Final = frozenset({"5.1.2", "5.4.4", "5.4.310"})
 TAKES_NONE: Final = frozenset({"5.3.2", "5.7.27"})
 HAS_MOVED: Final = frozenset({"5.1.6", "5.7.17", "5.7.18"})
+OF_SENDER: Final = frozenset({"5.1.7", "5.1.8"})
 NO_MAIL_REPLIES: Final = frozenset({"521", "556"})  # RFC 7504
 
 RCPT: Final = "RCPT"
@@ -274,7 +301,7 @@ def reply_in(text: str) -> str:
 def is_hard(status: str, text: str, command: str = "") -> bool:
     """Whether a refusal says that the address or its domain is not there, has moved, or takes no mail."""
     words = weighed(text)
-    if any(cause.search(words) for cause in SOFT_CAUSES):
+    if status in OF_SENDER or any(cause.search(words) for cause in SOFT_CAUSES):
         return False
     if MOVED.search(words) or status in HAS_MOVED or any(category in words for category in HARD_CATEGORIES):
         return True
@@ -284,6 +311,8 @@ def is_hard(status: str, text: str, command: str = "") -> bool:
 
 
 def _is_gone(status: str, words: str, command: str) -> bool:
+    if UNVERIFIED.search(words):
+        return False
     if UNKNOWN.search(words):
         return status in OF_ADDRESS or _knows_its_users(words, command)
     if NO_DOMAIN.search(words) or status in OF_DOMAIN:
@@ -300,4 +329,5 @@ def _knows_its_users(words: str, command: str) -> bool:
 
 def _names_the_unknown(words: str) -> bool:
     """Some phrases of refusal stand in the usual words for a user who does not exist."""
-    return "address rejected: access denied" in words or "unrouteable address" in words
+    of_sender = "sender" in words or "verification failed for" in words
+    return "address rejected: access denied" in words or ("unrouteable address" in words and not of_sender)

@@ -55,7 +55,8 @@ _SYSTEM: Final = re.compile(
     r"mail deliver|delivery[-_. ]?(?:system|subsystem|service|agent|status|notification)|system administrator|"
     r"mdaemon|interscan|(?:no|do-?not)-?reply|content-filter|sysadmin|mmsc|exchange@|smtp[-_. ]?(?:server|gateway)|"
     r"mailgateway|bounces?[-+@]|"
-    r"(?:-admin|-request|-owner|listserv|majordomo|ezmlm|-help|root|daemon|nobody|mail|smtp)@|^<>$|^$"
+    r"(?:-admin|-request|-owner|listserv|majordomo|ezmlm|-help|root|daemon|nobody|mail|smtp)@|^<>$|^$|"
+    r"systemadministrator|administrateur syst|administra(?:dor|tore) d[eio] s?istema|systeembeheerder"
 )
 _DAEMON: Final = re.compile(r"(?i)mailer[-_. ]?daemon|mail delivery (?:sub)?system")
 _ANSWER: Final = re.compile(r"\s*(?:re|aw|sv|rif|antw)\s*:", re.IGNORECASE)
@@ -71,8 +72,18 @@ _FAILED_SUBJECT: Final = re.compile(
     r"non (?:remis|distribu|délivr)|[ée]chec d|недостав|не доставлен|не может быть доставлен|mail status report|"
     r"unsolicited bulk|apparently from you|user unknown|not (?:a )?member|"
     r"unable to deliver|can(?:no|')t deliver|sorry, your message|rejected (?:mail|message)|blocked by|host unknown|"
-    r"mailbox|message frozen|mail failure|transaction failed|while delivering|banned contents|in mail from you|配信|"
-    r"送信エラー|宛先不明"
+    r"mailbox|message frozen|mail failure|transaction failed|while delivering|banned contents|in mail from you|"
+    r"(?:übermittlungs|zustell)status|fehlgeschlagen|état de remise|estado de (?:la )?entrega|stato (?:del |della )?"
+    r"(?:recapito|consegna)|bezorgingsstatus|"
+    r"no (?:se )?(?:ha )?(?:puede|pudo|podido) (?:ser )?entreg|(?:fallo|error) (?:de|en) (?:la )?entrega|no entregad|"
+    r"non recapit|mancat[ao] (?:consegna|recapito)|impossibile (?:recapit|consegn)|errore di consegna|"
+    r"onbestelbaar|mislukte aflevering|niet (?:worden )?(?:afgeleverd|bezorgd)|"
+    r"não (?:foi possível|pôde ser) entreg|falha na entrega|não entregue|"
+    r"niedostarczon|niedor[ęe]czon|nie dostarczono|kan inte levereras|kunde inte levereras|olevererbar|"
+    r"kan ikke leveres|kunne ikke leveres|ikke (?:leveret|levert)|uanbringelig|ei voi(?:tu|da)? toimittaa|nedoručiteln|"
+    r"kézbesíthetetlen|teslim edilem|配信|配送不能|送信エラー|宛先不明|退信|无法(?:投递|送达|传递)|無法(?:傳遞|投遞)|"
+    r"投递失败|"
+    r"반송|배달되지|전달되지"
 )
 _MACHINE_WORDS: Final = re.compile(  # sentences that mail systems print and people do not write
     r"(?i)created automatically by mail delivery software|this is (?:the|an?) (?:mail system at|postfix program|"
@@ -97,9 +108,18 @@ _FAILED_WORDS: Final = re.compile(
     r"error (?:has )?(?:occurred )?(?:while |in )?(?:attempting to |trying to )?deliver|invalid user address|"
     r"not a member of this|"
     r"n['’]a (?:pas )?pu [êe]tre (?:remis|délivr|distribu|envoy)|n['’]a pas été (?:remis|délivr|distribu)|"
-    r"impossible de (?:remettre|délivrer|distribuer)|nicht zugestellt|не (?:может быть|было) доставлен|送信できません|"
-    r"配信できません|no se (?:pudo|ha podido) entregar|"
-    r"non è stato (?:possibile )?(?:recapit|consegn)|could not send|not been delivered|gave this error|"
+    r"impossible de (?:remettre|délivrer|distribuer)|nicht zugestellt|"
+    r"(?:übermittlung|zustellung)\b.{0,60}fehlgeschlagen|échec de la remise|"
+    r"не (?:может быть|было) доставлен|送信できません|"
+    r"配信できません|存在しません|宛先不明|no (?:se )?(?:ha )?(?:pudo|podido|puede) (?:ser )?entreg|no (?:se ha|"
+    r"ha sido) entreg|"
+    r"no lleg[óo] a|no he podido entregar|no se ha podido (?:encontrar|contactar)|"
+    r"non è stato (?:possibile )?(?:recapit|consegn)|impossibile (?:recapit|consegn)|"
+    r"niet (?:worden )?(?:afgeleverd|bezorgd|bereikt)|não (?:foi possível|pôde ser) entreg|não alcançou|"
+    r"não foi entregue|"
+    r"nie (?:została|mogła być) dostarczon|kunde inte levereras|kunne ikke leveres|nicht erreicht|退回|无法(?:投递|"
+    r"送达|传递)|"
+    r"無法(?:傳遞|投遞)|전달되지|배달되지|could not send|not been delivered|gave this error|"
     r"the response was|following reason"
 )
 _DELAYED: Final = re.compile(
@@ -109,8 +129,12 @@ _DELAYED: Final = re.compile(
     r"no action is required|do not need to resend|no need to re-?(?:send|submit)|"
     r"still (?:being re|trying|in the queue|undelivered)|"
     r"postponed|advisory-only|warning message only|this is (?:only )?a warning|delivery incomplete|delay reason|"
-    r"temporary problem delivering|attempts will continue|will retry|retry for|retardé|verzögert|transient failure|"
-    r"delayed mail|warning: could not send"
+    r"temporary problem delivering|attempts will continue|will retry|retry for|transient failure|"
+    r"delayed mail|warning: could not send|retardé|remise (?:incompl|diff[ée]r)|pas encore (?:été |pu )|va réessayer|"
+    r"verzögert|noch nicht (?:zugestellt|ausgeliefert)|weiterhin versuch|retrasad|(?:aún|todavía) no se ha|"
+    r"seguir[áa] intentando|volver[áa] a intentar|non è (?:stato )?ancora|in ritardo|ulteriori tentativi|vertraagd|"
+    r"nog niet (?:afgeleverd|bezorgd)|ainda não (?:foi|pôde)|continuar[áã]o? a tentar|tentar(?:á|emos) novamente|"
+    r"opóźnion|försenad|forsinket|отложен|задерж|遅延|再送を|再試行|延迟|延遲|지연"
 )
 _SUCCESS: Final = re.compile(
     r"(?i)success|\brelayed\b|\bexpanded\b|return receipt|^delivered\b|delivery (?:receipt|confirm)"
@@ -142,11 +166,12 @@ class _Mail:
 
     @cached_property
     def level(self) -> int:
-        """How deep the report lies: 0, or 1 where a gateway passes on another's report as an attachment."""
+        """How deep the report lies: 0, or 1 where a gateway or a person passes on another's as an attachment."""
         if any(is_status(one) and one.level == 0 for one in self.parts):
             return 0
         passed_on = [one for one in self.parts if is_status(one) and one.level == 1]
-        return 1 if passed_on and self.is_of_system else 0
+        is_forwarded = bool(_FAILED_SUBJECT.search(self.subject)) and not _ANSWER.match(self.subject)
+        return 1 if passed_on and (self.is_of_system or is_forwarded) else 0
 
     @cached_property
     def texts(self) -> list[str]:
@@ -305,9 +330,14 @@ def _judged(mail: _Mail, one: Named) -> Returned:
 # --- By words ------------------------------------------------------------------------------------------------------
 
 
+def _named_in_text(mail: _Mail) -> Sequence[Named]:
+    sent_to = {one.lower() for one in mail.sent_to}
+    return read_text(mail.said, told=mail.told, ours=mail.ours - sent_to, sent_to=sent_to)
+
+
 def _failure(mail: _Mail) -> Report:
     sent_to = {one.lower() for one in mail.sent_to}
-    named: Sequence[Named] = read_text(mail.said, told=mail.told, ours=mail.ours - sent_to, sent_to=sent_to)
+    named: Sequence[Named] = _named_in_text(mail)
     if not any(one.address.lower() in sent_to or one.address in mail.told for one in named):
         named = _second_opinion(mail, named)
     kind = BounceKind.DELAYED if _is_delay(mail) else BounceKind.FAILED
@@ -390,17 +420,16 @@ def _reply(mail: _Mail) -> Report:
 
 def _unclear_failure(mail: _Mail) -> Report | None:
     """The last signs of a failure: a wording that flufl.bounce knows, or the empty sender of notifications."""
-    if mail.is_of_system or mail.has_no_sender or not addresses(mail.sender):
-        found = _flufl(mail)
-        if found or mail.has_no_sender or _DAEMON.search(mail.sender):
-            named = [Named(one, BounceKind.FAILED, "", mail.said) for one in found or mail.sent_to]
-            return _report(
-                mail,
-                BounceKind.FAILED,
-                tuple(_judged_by_text(mail, one, failed=True) for one in named),
-                words=mail.said or mail.subject,
-            )
-    return None
+    if not (mail.is_of_system or mail.has_no_sender or not addresses(mail.sender)):
+        return None
+    found = _flufl(mail)
+    if not (found or mail.has_no_sender or _DAEMON.search(mail.sender)):
+        return None
+    kind = BounceKind.DELAYED if _is_delay(mail) else BounceKind.FAILED
+    named: Sequence[Named] = [Named(one, kind, "", mail.said) for one in found] or _named_in_text(mail)
+    named = named or [Named(one, kind, "", mail.said) for one in mail.sent_to]
+    judged = [_judged_by_text(mail, one, failed=kind is BounceKind.FAILED) for one in named]
+    return _report(mail, kind, tuple(dict.fromkeys(judged)), words=mail.said or mail.subject)
 
 
 def _is_of_person(mail: _Mail) -> bool:

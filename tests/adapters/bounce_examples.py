@@ -1,6 +1,6 @@
 """Mails that come back, written for these tests in the forms that mail systems use. Lines end in LF."""
 
-# ruff: noqa: E501 - a mail is easier to read on one line
+# ruff: noqa: E501, RUF001 - a mail is easier to read on one line, and comes in any script
 
 from __future__ import annotations
 
@@ -781,6 +781,200 @@ TEXTS = [
     ),
 ]
 
+
+def told(
+    name: str,
+    body: str,
+    subject: str,
+    recipients: tuple[tuple[str, bool], ...] = ANNE_HARD,
+    *,
+    kind: BounceKind = FAILED,
+    sender: str = "postmaster@clinic.example",
+) -> Example:
+    return Example(name, plain(body, subject=subject, sender=sender), kind, recipients)
+
+
+OTHER_LANGUAGES = [
+    told(
+        "exchange in German",
+        f"Ihre Nachricht hat einige oder alle Empfänger nicht erreicht.\n\n      Betreff:\tA new subprocessor\n\nFolgende(r) Empfänger kann/können nicht erreicht werden:\n\n      {ANNE} am 03.03.2026 10:01\n            Die E-Mail-Adresse konnte nicht gefunden werden.\n            <mx.clinic.example #5.1.1>\n",
+        "Unzustellbar: A new subprocessor",
+        sender="Systemadministrator <exch@clinic.example>",
+    ),
+    told(
+        "exchange in French, old",
+        f"Votre message n'est pas parvenu à certains des destinataires ou à aucun d'entre eux.\n\nImpossible de contacter le(s) destinataire(s) suivant(s) :\n\n      {ANNE} le 03/03/2026 10:01\n            <mx.clinic.example #5.1.1>\n",
+        "Non remis : A new subprocessor",
+    ),
+    told(
+        "exchange in Spanish",
+        f"El mensaje no llegó a algunos o a todos los destinatarios.\n\nNo se ha podido encontrar a los destinatarios siguientes:\n\n      '{ANNE}' en 03/03/2026 10:01\n            <mx.clinic.example #5.1.1>\n",
+        "No se puede entregar: A new subprocessor",
+        sender="Administrador del sistema <exch@clinic.example>",
+    ),
+    told(
+        "exchange in Italian",
+        f"Il messaggio non è stato recapitato ad alcuni o a tutti i destinatari previsti.\n\nImpossibile recapitare il messaggio ai seguenti destinatari:\n\n      {ANNE} il 03/03/2026 10:01\n            <mx.clinic.example #5.1.1>\n",
+        "Non recapitabile: A new subprocessor",
+    ),
+    told(
+        "exchange in Dutch",
+        f"Uw bericht heeft enkele of alle geadresseerden niet bereikt.\n\nDe volgende geadresseerde(n) kan/kunnen niet worden bereikt:\n\n      {ANNE} op 3-3-2026 10:01\n            <mx.clinic.example #5.1.1>\n",
+        "Onbestelbaar: A new subprocessor",
+    ),
+    told(
+        "exchange in Portuguese",
+        f"A sua mensagem não alcançou alguns ou todos os destinatários.\n\nNão foi possível contactar os seguintes destinatários:\n\n      '{ANNE}' em 03/03/2026 10:01\n            <mx.clinic.example #5.1.1>\n",
+        "Não foi possível entregar: A new subprocessor",
+    ),
+    told(
+        "exchange, HTML alone",
+        f"Delivery has failed to these recipients or groups:\n\n{ANNE}\nThe e-mail address you entered couldn't be found. Please check the address.\n",
+        "Undeliverable: A new subprocessor",
+    ),
+    told(
+        "a full box in German",
+        f"Fehler bei der Nachrichtenzustellung an folgende Empfänger:\n\n{ANNE}\nDas Postfach des Empfängers ist voll und nimmt keine Nachrichten an.\n",
+        "Unzustellbar: A new subprocessor",
+        ANNE_SOFT,
+    ),
+    told(
+        "domino in German",
+        f"Zustellfehlerbericht\nIhr Dokument:\tA new subprocessor\nkonnte nicht zugestellt werden an:\t{ANNE}\nGrund:\tBenutzer {ANNE} nicht im Domino Verzeichnis aufgeführt\n",
+        "ZUSTELLFEHLER: Benutzer nicht im Domino Verzeichnis",
+    ),
+    told(
+        "gmail in Spanish",
+        f"** No se ha encontrado la dirección **\n\nTu mensaje no se ha entregado a {ANNE} porque no se ha encontrado la dirección.\n",
+        "Delivery Status Notification (Failure)",
+    ),
+    told(
+        "gmail in French, delayed",
+        f"** Remise incomplète **\n\nUn problème temporaire est survenu lors de la remise de votre message à {ANNE}. Gmail va réessayer pendant encore 46 heures.\n",
+        "Delivery Status Notification (Delay)",
+        ANNE_SOFT,
+        kind=DELAYED,
+    ),
+    told(
+        "qmail in Spanish",
+        f"Hola, soy el programa qmail-send de mx.relay.example.\nLo siento, no he podido entregar su mensaje a las siguientes direcciones.\n\n<{ANNE}>:\nLo siento, no existe ese buzón aquí. (#5.1.1)\n",
+        "aviso de fallo",
+    ),
+    told(
+        "icewarp",
+        f"Message delivery to '{ANNE}' failed\nSMTP module(domain clinic.example) reports:\n recipient <{ANNE}> unknown\n",
+        "Mail Delivery",
+    ),
+    told(
+        "a relay in Dutch",
+        f"Uw bericht kon niet worden afgeleverd bij de volgende ontvanger:\n\n{ANNE}\n\nReden: onbekende ontvanger\n",
+        "Mislukte aflevering",
+    ),
+    told(
+        "a relay in Polish",
+        f"Twoja wiadomość nie została dostarczona do następującego odbiorcy:\n\n<{ANNE}>\n\nAdres odbiorcy nie istnieje.\n",
+        "Niedostarczona wiadomość",
+    ),
+    told(
+        "a relay in Swedish",
+        f"Meddelandet kunde inte levereras till följande mottagare:\n\n{ANNE}\nAdressen hittades inte.\n",
+        "Kan inte levereras: A new subprocessor",
+    ),
+    told(
+        "a relay in Danish",
+        f"Meddelelsen kunne ikke leveres til:\n\n{ANNE}\nModtageren findes ikke.\n",
+        "Kan ikke leveres: A new subprocessor",
+    ),
+    told(
+        "a relay in Portuguese",
+        f"Sua mensagem não pôde ser entregue ao seguinte destinatário:\n\n{ANNE}\nEndereço inexistente.\n",
+        "Falha na entrega",
+    ),
+    told(
+        "a relay in Japanese",
+        f"The following addresses had delivery problems:\n\n  <{ANNE}>\n    宛先のメールアドレスが存在しません\n",
+        "Mail System Error - Returned Mail",
+    ),
+    told(
+        "a relay in Chinese",
+        f"很抱歉您的邮件被退回，原因：收件人邮件地址（{ANNE}）不存在，邮件无法送达。\n",
+        "系统退信",
+    ),
+    told(
+        "a full box in Russian",
+        f"Ваше письмо не может быть доставлено:\n\n{ANNE}\nПочтовый ящик переполнен.\n",
+        "Недоставленное сообщение",
+        ANNE_SOFT,
+    ),
+    told(
+        "exchange's notification in German",
+        f"Dies ist eine automatisch erstellte Benachrichtigung über den Zustellstatus.\n\nÜbermittlung an folgende Empfänger fehlgeschlagen.\n\n       {ANNE}\n",
+        "Benachrichtigung zum Übermittlungsstatus (Fehlgeschlagen)",
+        ANNE_SOFT,
+    ),
+    told(
+        "exchange's notification in French, delayed",
+        f"CECI N'EST QU'UN MESSAGE D'AVERTISSEMENT.\n\nLa remise aux destinataires suivants a été retardée.\n\n       {ANNE}\n",
+        "Notification d'état de remise (Délai)",
+        ANNE_SOFT,
+        kind=DELAYED,
+    ),
+    told(
+        "a person's own filter",
+        f"Your message to <{ANNE}> was automatically rejected:\nI do not accept mail from this sender.\n",
+        "Rejected: A new subprocessor",
+        ANNE_SOFT,
+    ),
+    told(
+        "an unknown language behind an empty sender",
+        f"Ez az üzenet visszajött:\n\n<{ANNE}>\n",
+        "Visszajött",
+        ANNE_SOFT,
+        sender="posta@relay.example",
+    ),
+    Example(
+        "a report that a person passes on",
+        f'From: Clara <clara@clinic.example>\nTo: {OURS}\nSubject: Fwd: Undelivered Mail\nContent-Type: multipart/mixed; boundary="zz"\n\n--zz\nContent-Type: text/plain\n\nThis came back to me.\n\n--zz\nContent-Type: message/rfc822\n\n{report(failed("5.1.1", "550 5.1.1 User unknown"))}\n--zz--\n',
+        FAILED,
+        ANNE_HARD,
+    ),
+]
+
+# An answer to RCPT TO, and whether it says that the address is there no more: (code of the report, words, hard).
+REFUSALS = [
+    (
+        "5.0.0",
+        "550-Verification failed for <x@y.example>\n    550-Unrouteable address\n    550 Sender verify failed",
+        SOFT,
+    ),
+    ("5.0.0", "550 Unrouteable address", HARD),
+    ("5.0.0", "550-unable to find a valid MX record for the sender's domain", SOFT),
+    ("5.1.7", "550 5.1.7 Invalid address", SOFT),
+    ("5.1.8", "550 5.1.8 Access denied, bad outbound sender", SOFT),
+    (
+        "4.1.1",
+        f"450 4.1.1 <{ANNE}>: Recipient address rejected: unverified address: Address verification in progress",
+        SOFT,
+    ),
+    (
+        "5.1.1",
+        f"550 5.1.1 <{ANNE}>: Recipient address rejected: unverified address: host mx said: 550 5.1.1 User unknown",
+        HARD,
+    ),
+    ("5.1.1", f"550 permanent failure for one or more recipients ({ANNE}:blocked)", SOFT),
+    ("5.1.2", "5.1.2 (bad destination host 'DNS Soft Error looking up clinic.example (MX): timeout')", SOFT),
+    ("5.1.2", "5.1.2 (bad destination host 'DNS Hard Error looking up clinic.example (MX): NXDomain')", HARD),
+    ("5.0.350", "550 5.0.350 Remote server returned an error -> 550 5.1.1 User unknown", HARD),
+    ("5.0.0", "550 Recipient verification failed", HARD),
+    ("5.0.0", "550 Buzón no encontrado", HARD),
+    ("5.0.0", "550 Benutzer unbekannt", HARD),
+    ("5.0.0", "550 Destinatario sconosciuto", HARD),
+    ("5.0.0", "550 Użytkownik nie istnieje", HARD),
+    ("5.0.0", "550 Brevlådan är full", SOFT),
+    ("5.0.0", "550 Casella piena", SOFT),
+    ("5.0.0", "550 Buzón lleno", SOFT),
+]
+
 COMPLAINTS = [
     Example(
         "a feedback report",
@@ -860,6 +1054,39 @@ AUTOMATIC = [
         ),
         AUTO,
     ),
+    *(
+        Example(f"by its subject, {number}", reply("…", subject=f"{subject} A new subprocessor"), AUTO)
+        for number, subject in enumerate(
+            (
+                *("Automatisch antwoord:", "Automatyczna odpowiedź:", "Autosvar:", "Automatisk svar:"),
+                *("Automaattinen vastaus:", "Automatická odpověď:", "Automatikus válasz:", "Otomatik Yanıt:"),
+                *("Автоматический ответ:", "Răspuns automat:", "Αυτόματη απάντηση:", "Resposta automàtica:"),
+                *(
+                    "自動応答:",
+                    "自动回复:",
+                    "自動回覆:",
+                    "자동 회신:",
+                    "Read:",
+                    "Lu :",
+                    "Gelesen:",
+                    "Eingangsbestätigung:",
+                ),
+            )
+        )
+    ),
+    *(
+        Example(f"by its words, {number}", reply(words, subject="Re: A new subprocessor"), AUTO)
+        for number, words in enumerate(
+            (
+                "Ich bin bis einschließlich 9. März nicht erreichbar. Ihre E-Mail wird nicht weitergeleitet.",
+                "Gracias por su mensaje. Estaré ausente hasta el 9 de marzo.",
+                "Bedankt voor uw bericht. Ik ben met verlof tot 9 maart.",
+                "Jestem na urlopie do 9 marca.",
+                "Nous avons bien reçu votre message. Ceci est un message automatique, merci de ne pas y répondre.",
+                "Diese Nachricht wurde automatisch erstellt.",
+            )
+        )
+    ),
     Example(
         "with an empty sender",
         reply(
@@ -891,6 +1118,17 @@ CHALLENGES = [
         "Afin de prouver que vous êtes bien un humain, cliquez ici : https://wall.example/3",
         subject="Validation de votre e-mail",
         sender="filtre@clinic.example",
+    ),
+    *(
+        reply(f"{words} https://wall.example/4", subject="Re: A new subprocessor")
+        for words in (
+            "Bitte bestätigen Sie, dass Sie ein Mensch sind:",
+            "Su mensaje está retenido. Confirme que usted es una persona:",
+            "Conferma di non essere un robot:",
+            "Bevestig dat u geen robot bent via",
+            "Anne is protecting herself from receiving junk mail. Just this once, click",
+            "Your message is held until you verify yourself as a sender:",
+        )
     ),
 ]
 
@@ -933,6 +1171,19 @@ LEFT = [
         subject="Message automatique",
         more="Auto-Submitted: auto-generated\n",
     ),
+    *(
+        reply(f"{words} boris@lab.example", subject="Re: A new subprocessor", more="Auto-Submitted: auto-replied\n")
+        for words in (
+            "I have left Clinic Example. Please write to",
+            "Anne is retired. Please write to",
+            "Dieses Postfach wird nicht mehr gelesen. Neu:",
+            "Anne Durand non collabora più con noi:",
+            "Anne Durand werkt niet meer bij ons. Mail",
+            "Anne Durand deixou a clínica:",
+            "Anne Durand już nie pracuje w naszej firmie:",
+            "Anne Durand har slutat:",
+        )
+    ),
 ]
 
 HUMAN_WORDS = [
@@ -956,6 +1207,10 @@ HUMAN_WORDS = [
     "The deadline is too short for us.",
     "Stop this change until the audit has ended.",
     "See the attached letter.",
+    "We received your automated message, and we object.",
+    "Ich bin nächste Woche nicht im Büro, daher heute schon: wir widersprechen.",
+    "Je suis absente à partir de demain : nous nous opposons dès aujourd'hui.",
+    "Estaré fuera la semana próxima; nos oponemos.",
 ]
 HUMAN = [
     reply(
@@ -965,4 +1220,4 @@ HUMAN = [
     )
     for words in HUMAN_WORDS
 ]
-EVERY = [*REPORTS, *TEXTS, *COMPLAINTS, *AUTOMATIC]
+EVERY = [*REPORTS, *TEXTS, *OTHER_LANGUAGES, *COMPLAINTS, *AUTOMATIC]

@@ -24,6 +24,7 @@ from tests.adapters.bounce_examples import (
     LEFT,
     MESSAGE_ID,
     OURS,
+    REFUSALS,
     Example,
     failed,
     plain,
@@ -50,6 +51,11 @@ def test_each_form_is_read_for_what_it_says(example: Example) -> None:
 
     assert found.kind is example.kind
     assert tuple((one.address, one.hard) for one in found.recipients) == example.recipients
+
+
+@pytest.mark.parametrize(("status", "words", "hard"), REFUSALS)
+def test_a_refusal_is_hard_where_it_speaks_of_the_address(status: str, words: str, *, hard: bool) -> None:
+    assert [one.hard for one in read(postfix(status, words, "RCPT TO")).recipients] == [hard]
 
 
 @pytest.mark.parametrize("ends", LINE_ENDS)
