@@ -149,7 +149,7 @@ def _emptied(postgresql_database: URL) -> Iterator[Callable[[], None]]:
 
     Deleting the few rows of a test is many times faster than truncating tables, which gives each new files.
     """
-    engine = create_engine(postgresql_database)
+    engine = create_engine(postgresql_database, pool_pre_ping=True)  # who copies the database ends all connections
     tables = [f'"{name}"' for name in inspect(engine).get_table_names() if name != "alembic_version"]
     deletions = "; ".join(f"DELETE FROM {table}" for table in tables)  # noqa: S608 - names of our own tables
 
