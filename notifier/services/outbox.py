@@ -52,6 +52,8 @@ LONGEST_WAIT = timedelta(minutes=10)  # for the answer to a final dot (RFC 5321 
 TOGETHER = 500
 ANYTHING = Allowance()  # through no relay in particular, without limits
 NO_PLAN = RelayPlan(name="")
+AWAITED = (DeliveryState.HANDING_OVER, DeliveryState.CLAIMED, DeliveryState.UNKNOWN)
+OFFERED = (Verdict.ACCEPTED, Verdict.UNKNOWN)  # only what has been handed over can come to this
 STEP_OF = {
     Verdict.ACCEPTED: DeliveryStep.ACCEPT,
     Verdict.DEFERRED: DeliveryStep.DEFER,
@@ -554,9 +556,8 @@ def _may_take(row: Tried, outcome: Outcome) -> bool:
     """An outcome counts for a row that is still this attempt's; UNKNOWN means that its lease ended while the answer was
     on its way.
     """
-    awaited = {DeliveryState.CLAIMED, DeliveryState.HANDING_OVER, DeliveryState.UNKNOWN}
-    is_untrue = row.state is DeliveryState.CLAIMED and outcome.verdict in {Verdict.ACCEPTED, Verdict.UNKNOWN}
-    return row.attempt == outcome.attempt and row.state in awaited and not is_untrue
+    is_untrue = row.state is DeliveryState.CLAIMED and outcome.verdict in OFFERED
+    return row.attempt == outcome.attempt and row.state in AWAITED and not is_untrue
 
 
 def _keep(session: Session, desk: Desk, ended: Sequence[Ended], *, now: datetime) -> None:
