@@ -21,7 +21,8 @@ LATER = NOON + timedelta(hours=1)
 
 
 def record(session: Session, kind: EventKind = EventKind.NOTICE_SENT, **about: Any) -> Event:  # noqa: ANN401 - JSON
-    return events.record(session, kind, **{"about": ONE, "by": "notifier", "now": NOON, **about})
+    events.record(session, kind, **{"about": ONE, "by": "notifier", "now": NOON, **about})
+    return events.latest(session, limit=1)[0]
 
 
 def test_events_are_read_in_the_order_in_which_they_happened(session: Session) -> None:
