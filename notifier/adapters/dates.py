@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 from types import MappingProxyType
 from zoneinfo import ZoneInfo
 
@@ -52,11 +53,13 @@ def plain_date(day: date, language: str) -> str:
     return f"{_SPEECH[language].day(day.day)} {format_date(day, 'MMMM y', locale=language)}"
 
 
+@lru_cache(1000)
 def long_date(day: date, language: str) -> str:
     """Return "Monday 21 December 2026" or "lundi 21 décembre 2026"."""
     return f"{format_date(day, 'EEEE', locale=language)} {plain_date(day, language)}"
 
 
+@lru_cache(1000)
 def zone_name(tz: str, language: str) -> str:
     """Return "Paris time" or "heure de Paris" for an IANA name."""
     if tz in UNIVERSAL:

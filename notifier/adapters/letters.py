@@ -150,10 +150,24 @@ class LetterPress:
             trim_blocks=True,
             lstrip_blocks=True,
             keep_trailing_newline=True,
+            cache_size=-1,
+            auto_reload=False,  # `generation` does it for all of them together
         )
+        self._generation = 0
         self._templates.filters["wrap"] = _wrap
         self._templates.filters["hang"] = _hang
         self._inliner = CSSInliner(keep_style_tags=False, keep_at_rules=True, load_remote_stylesheets=False)
+
+    @property
+    def generation(self) -> int:
+        """A number that grows whenever a file has changed that a template was read from: what was written before that
+        is out of date.
+        """
+        read = self._templates.cache or {}
+        if not all(template.is_up_to_date for template in list(read.values())):
+            self._generation += 1
+            read.clear()
+        return self._generation
 
     def mould(
         self,
@@ -183,6 +197,7 @@ class LetterPress:
         self, letter: str, language: str, context: Mapping[str, object], *, once: Mapping[str, str], rows: Rows
     ) -> Texts:
         """Write a letter out with these facts, or with what stands for them."""
+        _ = self.generation  # whose looking makes changed templates be read anew
         folder = f"email/{letter}/{language}"
         shared = {**_shared(context), "language": language, **once, "each": _each(rows)}
         subject = self._write(f"{folder}/subject.txt", shared)

@@ -7,11 +7,13 @@ objection stands until it is withdrawn.  Acting twice does no harm: the second t
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from notifier.models import (
@@ -29,13 +31,17 @@ from notifier.models import (
     ItemKind,
     Link,
     Notice,
+    Provider,
 )
 from notifier.models.base import uuid7
+from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.gate import Waits
 from notifier.rules.links import digest
 from notifier.rules.terms import ReceiptPolicy, Rule
-from notifier.services import doorbell, events, items, letters, notices, outbox
+from notifier.services import doorbell, events, items, letters, notices, outbox, provider
 from notifier.services.desk import Desk
+from notifier.services.letters import Matter
+from notifier.services.rows import insert_set, table_of
 
 LONGEST_NAME = 200
 LONGEST_REASONS = 10_000
@@ -48,6 +54,49 @@ ITEMS = {
 # Each takes the place of the other: who agreed may refuse later, and who refused may agree.
 OPPOSITES = {AnswerKind.CONSENT: AnswerKind.REFUSAL, AnswerKind.REFUSAL: AnswerKind.CONSENT}
 LONGEST_REPLY = 20_000
+
+_link, _delivery, _carries, _notice = table_of(Link), table_of(Delivery), table_of(DeliveryNotice), table_of(Notice)
+_client, _announcement, _answer = table_of(Client), table_of(Announcement), table_of(Answer)
+_profile = table_of(Provider)
+_CARRIED = (
+    _link.join(_delivery, _delivery.c.id == _link.c.delivery_id)
+    .join(_carries, _carries.c.delivery_id == _delivery.c.id)
+    .join(_notice, _notice.c.id == _carries.c.notice_id)
+)
+_BY_LINK = _link.c.token_digest == sa.bindparam("digest")
+_LOCK = (
+    sa.select(_notice.c.id)
+    .select_from(_CARRIED)
+    .where(_BY_LINK, sa.or_(_delivery.c.state != DeliveryState.UNKNOWN, sa.bindparam("proved", type_=sa.Boolean)))
+    .order_by(_notice.c.id)
+    .with_for_update(of=_notice, key_share=True)
+)
+_OPENED = (
+    sa.select(
+        *(_notice.c[name] for name in ("id", "sealed_id", "edition", "object_until", "live_at", "excluded_at")),
+        *(_client.c[name] for name in ("key", "company", "account_manager")),
+        _delivery.c.id,
+        _delivery.c.address,
+        _answer.c.address,
+        *(_announcement.c[name] for name in letters.SAID),
+        *(_profile.c[name] for name in letters.SPEAKING),
+    )
+    .select_from(
+        _CARRIED.join(_client, _client.c.id == _notice.c.client_id)
+        .join(_announcement, _announcement.c.id == _notice.c.announcement_id)
+        .join(_profile, sa.true())
+        .outerjoin(
+            _answer,
+            sa.and_(
+                _answer.c.notice_id == _notice.c.id,
+                _answer.c.kind == sa.bindparam("kind", type_=_answer.c.kind.type),
+                _answer.c.standing.is_(True),
+            ),
+        )
+    )
+    .where(_BY_LINK, _link.c.purpose == "notice", _link.c.revoked_at.is_(None))
+    .where(_link.c.expires_at > sa.bindparam("now", type_=_link.c.expires_at.type))
+)
 
 
 class LinkInvalid(LookupError):
@@ -117,22 +166,25 @@ class ReplyMissing(ValueError):
         super().__init__("write down what the client said")
 
 
+class NotDisplayed(Exception):
+    """What the contact has not displayed yet, where that is what its contract takes for receipt."""
+
+    def __init__(self) -> None:
+        super().__init__("the notice has not been displayed yet: press the button that shows it, then answer")
+
+
 class NoSuchAnswer(LookupError):
     def __init__(self) -> None:
         super().__init__("there is no such answer")
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """One notice that a link opens, with what has been answered to it."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What one notice asks of its client."""
 
-    notice: Notice
-    client: Client
     kind: AnnouncementKind
     rule: Rule
-    answers: tuple[Answer, ...]
     displayed: bool
-    courtesy: bool
     is_under_way: bool  # announced, and not made for this client yet
     is_over: bool  # withdrawn, or not made for this client
 
@@ -175,8 +227,66 @@ class Told:
             AnswerKind.CONFIRMATION: self.rule.asks_confirmation,
         }[kind]
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told(Asked):
+    """One notice that a link opens, with what has been answered to it."""
+
+    notice: Notice
+    client: Client
+    answers: tuple[Answer, ...]
+    courtesy: bool
+
     def standing(self, kind: AnswerKind) -> Answer | None:
         return next((answer for answer in self.answers if answer.kind is kind and answer.standing), None)
+
+
+class Row(NamedTuple):
+    """One notice that a link opens, in the columns that an answer needs, with somebody who has given that answer."""
+
+    id: UUID
+    sealed_id: UUID
+    edition: int
+    object_until: datetime
+    live_at: datetime | None
+    excluded_at: datetime | None
+    client: str  # its key
+    company: str
+    account_manager: str
+    delivery_id: UUID
+    address: str
+    answered_from: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answerable(Asked):
+    """One notice that nobody else can answer, correct or withdraw meanwhile."""
+
+    row: Row
+    is_answered: bool  # alike, from the same address
+
+    @property
+    def id(self) -> UUID:
+        return self.row.id
+
+
+class Given(NamedTuple):
+    """One answer as it is written down."""
+
+    id: UUID
+    notice_id: UUID
+    delivery_id: UUID
+    address: str
+    kind: AnswerKind
+    signed_name: str
+    statement: str
+    edition: int
+    reasons: str
+    reference: str
+    answered_at: datetime
+    late: bool
+    machine_like: bool
+    standing: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,7 +503,7 @@ def display(session: Session, desk: Desk, token: str, *, now: datetime) -> None:
     shown = [
         link
         for told in opened.told
-        for link in _links_of_contact(session, told.notice, opened.delivery)
+        for link in _links_of_contact(session, told.notice, opened.delivery.id)
         if link.displayed_at is None
     ]
     for link in shown:
@@ -452,7 +562,18 @@ def withdraw(
     for answer in standing:
         _close(session, answer, by=f"link:{opened.delivery.id}", note=f"withdrawn by {signed}", now=now)
     if standing:
-        letters.post_receipt(session, desk, standing[:1], "withdrawal", given_by=signed, now=now)
+        first = standing[0]
+        letters.post_receipt(
+            session,
+            desk,
+            Matter.of(opened.announcement, provider.require_complete(session)),
+            [first.notice_id],
+            kind="withdrawal",
+            reference=first.reference,
+            statement=first.statement,
+            given_by=signed,
+            now=now,
+        )
         doorbell.ring(session, doorbell.Bell.OUTBOX)
     return standing[0].reference if standing else ""
 
@@ -509,16 +630,13 @@ def _record(  # noqa: PLR0913 - the facts of one act
     now: datetime,
 ) -> str:
     signed = _signed(name)
-    opened = open_link(session, token, now=now)
-    for notice_id in notice_ids:
-        opened.one(notice_id)
-    by = f"link:{opened.delivery.id}"
-    # Deliveries are locked before notices, as the worker does, so that the two cannot wait for each other.
-    outbox.prove_arrival(session, desk, opened.delivery.id, by=by, evidence="answer", now=now)
-    _locked(session, notice_ids)
-    opened = open_link(session, token, now=now)  # as it stands now that nobody can change it
-    told = [opened.one(notice_id) for notice_id in dict.fromkeys(notice_ids)]
-    if edition is not None and opened.announcement.edition != edition:
+    matter, opened = _take_up(session, desk, token, kind, now=now)
+    if any(notice_id not in opened for notice_id in notice_ids):
+        raise NotYours
+    told = [opened[notice_id] for notice_id in dict.fromkeys(notice_ids)]
+    if any(one.must_display for one in opened.values()):
+        raise NotDisplayed
+    if edition is not None and matter.edition != edition:
         raise Corrected
     if not all(one.offers(kind) for one in told):
         raise NotAsked
@@ -526,62 +644,136 @@ def _record(  # noqa: PLR0913 - the facts of one act
         raise NothingLeft
     if kind in OPPOSITES and not all(one.is_under_way for one in told):
         raise TooLateToConsent
-    address = opened.delivery.address.casefold()
-    already = [_mine(session, one.notice.id, kind, address, by=by, machine_like=machine_like, now=now) for one in told]
+    through = told[0].row
+    by, address = f"link:{through.delivery_id}", through.address.casefold()
+    already = [
+        _mine(session, one.id, kind, address, by=by, machine_like=machine_like, now=now) if one.is_answered else None
+        for one in told
+    ]
     fresh = [one for one, answer in zip(told, already, strict=True) if answer is None]
     if not fresh:
         return next(answer.reference for answer in already if answer)
     reference = _reference()
     answers = [
-        Answer(
+        Given(
             id=uuid7(),
-            notice_id=one.notice.id,
-            delivery_id=opened.delivery.id,
+            notice_id=one.id,
+            delivery_id=through.delivery_id,
             address=address,
             kind=kind,
             signed_name=signed,
             statement=statement,
-            edition=one.notice.edition,
+            edition=one.row.edition,
             reasons=reasons.strip()[:LONGEST_REASONS],
             reference=reference,
             answered_at=now,
-            late=one.has_last_day and now >= one.notice.object_until,
+            late=one.has_last_day and now >= one.row.object_until,
             machine_like=machine_like,
         )
         for one in fresh
     ]
-    session.add_all(answers)
-    session.flush()
+    insert_set(session, Answer, [answer._asdict() for answer in answers])
     for one, answer in zip(fresh, answers, strict=True):
-        _tell(session, desk, one, answer, by=by, now=now)
+        _tell(session, desk, matter, one.row, answer, by=by, now=now)
         _close_opposite(session, answer, by=by, now=now)
-    notices.reckon_all(session, desk, [one.notice.id for one in fresh], by=by, now=now)
-    letters.post_receipt(session, desk, answers, kind.value, given_by=signed, now=now)
+    if received := [one.id for one in fresh if one.rule.receipt is ReceiptPolicy.ACKNOWLEDGED]:
+        notices.reckon_all(session, desk, received, by=by, now=now)
+    letters.post_receipt(
+        session,
+        desk,
+        matter,
+        [one.id for one in fresh],
+        kind=kind.value,
+        reference=reference,
+        statement=statement,
+        given_by=signed,
+        now=now,
+    )
     doorbell.ring(session, doorbell.Bell.OUTBOX)
     return reference
 
 
-def _tell(session: Session, desk: Desk, told: Told, answer: Answer, *, by: str, now: datetime) -> None:
+def _take_up(
+    session: Session, desk: Desk, token: str, kind: AnswerKind, *, now: datetime
+) -> tuple[Matter, Mapping[UUID, Answerable]]:
+    """Return what a link's letters are about and the notices that it opens, as they stand now that nobody can change
+    them.  Raises LinkInvalid, or ProfileIncomplete.
+    """
+    session.flush()
+    _lock_opened(session, desk, token, now=now)
+    found = session.execute(_OPENED, {"digest": digest(token), "kind": kind, "now": now}).all()
+    if not found:
+        raise LinkInvalid
+    matter = Matter(*found[0][len(Row._fields) :])
+    if missing := [name for name in Provider.REQUIRED if not getattr(matter, name).strip()]:
+        raise provider.ProfileIncomplete(missing)
+    rows = [Row(*one[: len(Row._fields)]) for one in found]
+    rules = letters.rules_of(session, desk, {row.sealed_id for row in rows})
+    alike = {row.id for row in rows if row.answered_from == row.address.casefold()}
+    return matter, {
+        row.id: _answerable(session, matter, row, rules[row.sealed_id], is_answered=row.id in alike) for row in rows
+    }
+
+
+def _answerable(session: Session, matter: Matter, row: Row, rule: Rule, *, is_answered: bool) -> Answerable:
+    return Answerable(
+        row=row,
+        kind=matter.kind,
+        rule=rule,
+        displayed=rule.receipt is not ReceiptPolicy.DISPLAY or _is_displayed(session, row, row.delivery_id),
+        is_under_way=matter.state is AnnouncementState.PUBLISHED and not row.live_at and not row.excluded_at,
+        is_over=matter.state is AnnouncementState.WITHDRAWN or row.excluded_at is not None,
+        is_answered=is_answered,
+    )
+
+
+def _lock_opened(session: Session, desk: Desk, token: str, *, now: datetime) -> None:
+    """Answers to one notice are recorded one after the other, so that two at once cannot both be the first.
+
+    Deliveries are locked before notices, as the worker does, so that the two cannot wait for each other: what proves
+    that a mail arrived is drawn first.
+    """
+    opens: dict[str, Any] = {"digest": digest(token)}
+    if session.execute(_LOCK, {**opens, "proved": False}).all():
+        return
+    link = session.get(Link, opens["digest"])
+    if link is None:
+        raise LinkInvalid
+    by = f"link:{link.delivery_id}"
+    outbox.prove_arrival(session, desk, link.delivery_id, by=by, evidence="answer", now=now)
+    session.execute(_LOCK, {**opens, "proved": True})
+
+
+def _tell(session: Session, desk: Desk, matter: Matter, told: Row, answer: Given, *, by: str, now: datetime) -> None:
     data = {
         "answer": answer.kind.value,
         "reference": answer.reference,
-        "client": told.client.key,
-        "company": told.client.company,
+        "client": told.client,
+        "company": told.company,
         "late": answer.late,
         "machine_like": answer.machine_like,
     }
-    announcement = told.notice.announcement_id
-    events.record(
-        session, EventKind.ANSWER_RECORDED, about=told.notice.id, announcement=announcement, by=by, now=now, **data
-    )
+    about, within = told.id, matter.id
+    events.record(session, EventKind.ANSWER_RECORDED, about=about, announcement=within, by=by, now=now, **data)
     if answer.kind in ITEMS:
-        items.open_item(session, ITEMS[answer.kind], about=answer.id, announcement=announcement, now=now)
-        letters.post_alert(session, desk, answer, told.notice, told.client, now=now)
+        items.open_item(session, ITEMS[answer.kind], about=answer.id, announcement=within, now=now)
+        letters.post_alert(
+            session,
+            desk,
+            matter,
+            kind=answer.kind.value,
+            reference=answer.reference,
+            reasons=answer.reasons,
+            given_by=answer.signed_name,
+            company=told.company,
+            account_manager=told.account_manager,
+            now=now,
+        )
     if answer.machine_like:
-        items.open_item(session, ItemKind.MACHINE_LIKE_ANSWER, about=answer.id, announcement=announcement, now=now)
+        items.open_item(session, ItemKind.MACHINE_LIKE_ANSWER, about=answer.id, announcement=within, now=now)
 
 
-def _close_opposite(session: Session, answer: Answer, *, by: str, now: datetime) -> None:
+def _close_opposite(session: Session, answer: Answer | Given, *, by: str, now: datetime) -> None:
     """Let a consent take the place of a refusal, and the other way round; what looks like a machine's takes none."""
     if answer.kind not in OPPOSITES or answer.machine_like:
         return
@@ -640,23 +832,23 @@ def _one_told(
         kind=announcement.kind,
         rule=rule,
         answers=tuple(answers),
-        displayed=_is_displayed(session, notice, delivery),
+        displayed=rule.receipt is not ReceiptPolicy.DISPLAY or _is_displayed(session, notice, delivery.id),
         courtesy=link.courtesy,
         is_under_way=under_way,
         is_over=announcement.state is AnnouncementState.WITHDRAWN or notice.excluded_at is not None,
     )
 
 
-def _is_displayed(session: Session, notice: Notice, delivery: Delivery) -> bool:
+def _is_displayed(session: Session, notice: Notice | Row, delivery_id: UUID) -> bool:
     """Say whether this contact has displayed what the notice says now, by the link of any of its mails."""
-    links = _links_of_contact(session, notice, delivery)
+    links = _links_of_contact(session, notice, delivery_id)
     return not links or any(link.displayed_at for link in links)
 
 
-def _links_of_contact(session: Session, notice: Notice, delivery: Delivery) -> Sequence[DeliveryNotice]:
+def _links_of_contact(session: Session, notice: Notice | Row, delivery_id: UUID) -> Sequence[DeliveryNotice]:
     """Return the mails that told a delivery's contact what the notice says now: an old link opens the new text too."""
     contact = select(DeliveryNotice.contact_id).where(
-        DeliveryNotice.delivery_id == delivery.id, DeliveryNotice.notice_id == notice.id
+        DeliveryNotice.delivery_id == delivery_id, DeliveryNotice.notice_id == notice.id
     )
     query = (
         select(DeliveryNotice)
@@ -714,5 +906,8 @@ def _signed(name: str) -> str:
 
 def _reference() -> str:
     """Return a reference that a person can read out: eight letters and digits, drawn at random."""
-    drawn = "".join(secrets.choice(ALPHABET) for _ in range(8))
+    number, drawn = secrets.randbelow(len(ALPHABET) ** 8), ""
+    for _ in range(8):
+        number, letter = divmod(number, len(ALPHABET))
+        drawn += ALPHABET[letter]
     return f"{drawn[:4]}-{drawn[4:]}"

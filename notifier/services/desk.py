@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
 from cryptography.fernet import Fernet, MultiFernet
@@ -39,6 +39,13 @@ class Memory(dict[Key, Value]):
         return value
 
 
+class Apart(NamedTuple):
+    """What is said to some clients of an announcement: changes, and what marks them; None and "" for all there are."""
+
+    mark: str
+    changes: list[dict[str, Any]] | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     packs: Mapping[str, Pack]
@@ -62,6 +69,9 @@ class Desk:
     mail_limits: Limits = field(default_factory=Limits)  # of all relays together
     dkim: DkimSigner | None = None  # where no relay signs
     moulds: Memory[str, Mould] = field(default_factory=Memory)  # by digest
+    # Digests and rows of moulds, by what they were written of.
+    written: Memory[str, tuple[str, Mapping[str, Any]]] = field(default_factory=Memory)
+    apart: Memory[UUID, Apart] = field(default_factory=Memory)  # by what was sealed
     rules: Memory[UUID, Rule] = field(default_factory=Memory)  # by what was sealed
     reckonings: Memory[tuple[UUID, date], Reckoning] = field(default_factory=Memory)  # by that, and a day of receipt
 

@@ -192,7 +192,7 @@ def _in_words(period: Period, rule: Rule, language: str) -> str:
     return period_in_words(period, language, rule.counting if isinstance(rule.counting, Counting) else None)
 
 
-def note_of_breach(announcement: Announcement, notice: Notice, rule: Rule, language: str) -> str:
+def note_of_breach(announcement: Announcement, notice: Notice | Clock, rule: Rule, language: str) -> str:
     if rule.asks_consent or not has_last_day(announcement, rule):  # to what has been made nobody consents any more
         return rule.clause
     day = LAST_DAY[language].format(day=end_of_day(notice.object_by, rule.timezone, language))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Any, Protocol
+from functools import cache, partial
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urljoin
 from uuid import UUID
 
@@ -18,7 +19,8 @@ from notifier.adapters.dates import end_of_day, instant, mail_date, plain_date
 from notifier.adapters.letters import UNSUBSCRIBE, Attachment, LetterHead
 from notifier.models import (
     Announcement,
-    Answer,
+    AnnouncementKind,
+    AnnouncementState,
     Client,
     Contact,
     Delivery,
@@ -46,10 +48,10 @@ from notifier.rules.registry_diff import as_json, from_json
 from notifier.rules.scope import Scope, is_limited, seen_of
 from notifier.rules.terms import Rule
 from notifier.services import entry_words, events, forwarding, items, letter_notes, letter_words, overrides, provider
-from notifier.services.desk import Desk
+from notifier.services.desk import Apart, Desk
 from notifier.services.events import Happened
 from notifier.services.letter_notes import Clock, Company, Reader
-from notifier.services.rows import insert_new, insert_set, these
+from notifier.services.rows import IDS, Rows, dialect_of, given_ids, insert_set, insert_sets, table_of, these
 
 LABELS = entry_words.LABELS  # pages say things in the words of the letters
 describe = entry_words.describe
@@ -113,31 +115,80 @@ class Recipient(Addressee):
     notice: Notice
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """Who was told of one notice."""
+class Told(NamedTuple):
+    """Who was told of one notice, in the columns that a mail needs."""
 
-    contact: Contact
-    client: Client
-    notice: Notice
+    contact: Reader
+    company: str
+    notice: Clock
+
+
+class Matter(NamedTuple):
+    """What letters about an announcement say of it, and of us, in the columns that they need.
+
+    Whatever they are written of is in here, so that what was written of the same is the same.
+    """
+
+    id: UUID
+    kind: AnnouncementKind
+    aspect: str
+    state: AnnouncementState
+    reference: str
+    edition: int
+    facts: dict[str, str]
+    changes: list[dict[str, Any]]
+    reasons: dict[str, str]
+    effective_on: date
+    effective_at: datetime
+    published_at: datetime
+    legal_name: str  # from here on, the profile
+    address: str
+    timezone: str
+    sender_name: str
+    sender_address: str
+    reply_to: str
+    privacy_contact: str
+    base_url: str
+    languages: str
+
+    @classmethod
+    def of(cls, announcement: Announcement, profile: Provider) -> Matter:
+        said = (getattr(announcement, name) for name in SAID)
+        return cls(*said, *(getattr(profile, name) for name in SPEAKING))
+
+    @property
+    def announcement(self) -> Announcement:
+        """A copy for reading, which is never kept."""
+        return Announcement(**{name: getattr(self, name) for name in SAID})
+
+    @property
+    def profile(self) -> Provider:
+        """The same."""
+        return Provider(**{name: getattr(self, name) for name in SPEAKING})
+
+    @property
+    def message_domain(self) -> str:
+        return self.sender_address.rpartition("@")[2]
+
+
+SAID = Matter._fields[: Matter._fields.index("legal_name")]
+SPEAKING = Matter._fields[len(SAID) :]
 
 
 class Sayings:
     """What an announcement says to whom: to each client, only what concerns it."""
 
-    def __init__(self, session: Session, announcement: Announcement) -> None:
-        kept = select(Sealed.id, Sealed.terms_key, Sealed.changes).where(Sealed.announcement_id == announcement.id)
+    def __init__(self, session: Session, announcement: Announcement, known: Mapping[UUID, Apart] | None = None) -> None:
+        """`known` holds what was sealed for the notices in question; without it, what was for all is read."""
+        if known is None:
+            known = _read_apart(session, table_of(Sealed).c.announcement_id == announcement.id)
         self._announcement = announcement
-        self._apart = {
-            sealed_id: (key.partition("#")[2], changes)
-            for sealed_id, key, changes in session.exec(kept)
-            if changes is not None
-        }
+        self._apart = {sealed_id: apart for sealed_id, apart in known.items() if apart.changes is not None}
         self._said: dict[tuple[UUID, ...], Announcement] = {}
 
     def mark(self, notice: Notice | Clock) -> str:
         """Return what names what is said to a client among what is said to others; "" where that is all."""
-        return self._apart[notice.sealed_id][0] if notice.sealed_id in self._apart else ""
+        return self._apart[notice.sealed_id].mark if notice.sealed_id in self._apart else ""
 
     def to(self, notices: Iterable[Notice | Clock]) -> Announcement:
         """Return the announcement as it is told to these together."""
@@ -153,8 +204,18 @@ class Sayings:
             return self._announcement
         changes: list[dict[str, Any]] = []
         for one in sealed:
-            changes += [change for change in self._apart[one][1] if change not in changes]
+            changes += [change for change in self._apart[one].changes or () if change not in changes]
         return self._announcement.saying(changes)
+
+
+def _read_apart(session: Session, which: Any) -> dict[UUID, Apart]:  # noqa: ANN401 - a condition on Sealed
+    """Return by what was sealed what is said apart from the rest."""
+    sealed = table_of(Sealed).c
+    kept = sa.select(sealed.id, sealed.terms_key, sealed.changes).where(which)
+    return {
+        sealed_id: Apart("" if changes is None else key.partition("#")[2], changes)
+        for sealed_id, key, changes in session.execute(kept)
+    }
 
 
 def as_seen(edition: Edition, scopes: Iterable[Scope]) -> Edition:
@@ -374,32 +435,34 @@ def under_way(
     return session.exec(query).first()
 
 
-def post_receipt(
-    session: Session, desk: Desk, answers: Sequence[Answer], kind: str, *, given_by: str, now: datetime
+def post_receipt(  # noqa: PLR0913 - the facts of one act
+    session: Session,
+    desk: Desk,
+    matter: Matter,
+    notice_ids: Sequence[UUID],
+    *,
+    kind: str,
+    reference: str,
+    statement: str,
+    given_by: str,
+    now: datetime,
 ) -> None:
     """Send each contact who was told a receipt of one act: several companies may share it.
 
     `kind` is the answer's kind, or "withdrawal"; `given_by` is who signed this act.
     """
-    profile = provider.require_complete(session)
-    announcement = session.exec(
-        select(Announcement)
-        .join(Notice, col(Notice.announcement_id) == Announcement.id)
-        .where(Notice.id == answers[0].notice_id)
-    ).one()
-    said = "\n".join(dict.fromkeys(answer.statement for answer in answers if answer.statement))
     post_to_told(
         session,
         desk,
-        announcement,
-        [answer.notice_id for answer in answers],
+        matter,
+        notice_ids,
         letter=RECEIPT,
-        purpose=f"{RECEIPT}.{kind}.{answers[0].reference}",
-        says=lambda *_: {"answer_kind": kind, "statement": said},
+        purpose=f"{RECEIPT}.{kind}.{reference}",
+        says=lambda *_: {"answer_kind": kind, "statement": statement},
         facts=lambda language, group: {
-            "entities": [{"company": one.client.company} for one in group],
-            "reference": answers[0].reference,
-            "answered_at": instant(now, profile.timezone, language),
+            **_companies(language, group),
+            "reference": reference,
+            "answered_at": instant(now, matter.timezone, language),
             "signed_name": given_by,
         },
         lane=URGENT,
@@ -407,24 +470,34 @@ def post_receipt(
     )
 
 
-def post_alert(session: Session, desk: Desk, answer: Answer, notice: Notice, client: Client, *, now: datetime) -> None:
+def post_alert(  # noqa: PLR0913 - the facts of one act
+    session: Session,
+    desk: Desk,
+    matter: Matter,
+    *,
+    kind: str,
+    reference: str,
+    reasons: str,
+    given_by: str,
+    company: str,
+    account_manager: str,
+    now: datetime,
+) -> None:
     """Tell the client's account manager, or the privacy contact, of an objection, a termination or a refusal."""
-    profile = provider.require_complete(session)
-    announcement = session.exec(select(Announcement).where(Announcement.id == notice.announcement_id)).one()
     post_to_staff(
         session,
         desk,
-        announcement,
-        client.account_manager or profile.privacy_contact,
+        matter,
+        account_manager or matter.privacy_contact,
         letter=OBJECTION,
-        purpose=f"{OBJECTION}.{answer.reference}",
-        says={"answer_kind": answer.kind.value},
+        purpose=f"{OBJECTION}.{reference}",
+        says={"answer_kind": kind},
         facts=lambda language: {
-            "company": client.company,
-            "signed_name": answer.signed_name,
-            "answered_at": instant(answer.answered_at, profile.timezone, language),
-            "reference": answer.reference,
-            "reasons": answer.reasons or NO_REASONS[language],
+            "company": company,
+            "signed_name": given_by,
+            "answered_at": instant(now, matter.timezone, language),
+            "reference": reference,
+            "reasons": reasons or NO_REASONS[language],
         },
         now=now,
     )
@@ -437,7 +510,7 @@ def post_later_last_day(session: Session, desk: Desk, notice: Notice, *, told: d
 
     def facts(language: str, group: Sequence[Told]) -> dict[str, Any]:
         old, new = (end_of_day(day, rule.timezone, language) for day in (told, notice.object_by))
-        return {"entities": [{"company": group[0].client.company, "old_last_day": old, "last_day": new}]}
+        return {"entities": [{"company": group[0].company, "old_last_day": old, "last_day": new}]}
 
     post_to_told(
         session,
@@ -536,9 +609,7 @@ def post_breach(
             letter_notes.note_of_breach(announcement, one.notice, rules[one.notice.sealed_id], language)
             for one in group
         ]
-        return {
-            "entities": [{"company": one.client.company, "note": note} for one, note in zip(group, notes, strict=True)]
-        }
+        return {"entities": [{"company": one.company, "note": note} for one, note in zip(group, notes, strict=True)]}
 
     post_to_told(
         session,
@@ -554,13 +625,13 @@ def post_breach(
 
 
 def _companies(_language: str, group: Sequence[Told]) -> dict[str, Any]:
-    return {"entities": [{"company": one.client.company} for one in group]}
+    return {"entities": [{"company": one.company} for one in group]}
 
 
 def post_to_told(  # noqa: PLR0913 - the facts of one act
     session: Session,
     desk: Desk,
-    announcement: Announcement,
+    about: Announcement | Matter,
     notice_ids: Iterable[UUID],
     *,
     letter: str,
@@ -575,26 +646,44 @@ def post_to_told(  # noqa: PLR0913 - the facts of one act
     For a language and those told together, `says` gives what the mould says besides the announcement, and `facts` what
     this one mail says.
     """
-    profile = provider.require_complete(session)
-    sayings = Sayings(session, announcement)
-    moulds: dict[tuple[str, str, frozenset[str]], str] = {}
-    outgoing = _Outgoing(desk, profile, letter, about=announcement, lane=lane, now=now)
-    for (address, language), group in _told(session, notice_ids).items():
-        said = says(language, group)
-        written = language, json.dumps(said, sort_keys=True), frozenset(sayings.mark(one.notice) for one in group)
+    session.flush()
+    matter = _matter(session, about)
+    every = _told(session, notice_ids)
+    known = apart(session, desk, {one.notice.sealed_id for group in every.values() for one in group})
+    moulds: dict[str, str] = {}
+    outgoing = _Outgoing(desk, matter, letter, about=matter, lane=lane, now=now)
+    for (address, language), group in every.items():
+        said, heard = says(language, group), {one.notice.sealed_id: known[one.notice.sealed_id] for one in group}
+        written = repr((language, said, [one.mark for one in heard.values()]))
         if written not in moulds:
-            told = sayings.to(one.notice for one in group)
-            context = {**_shared(profile, told, language), **said}
-            moulds[written] = _mould(session, desk, letter, language, context, profile, now=now)
+            write = partial(_said_to, session, matter, group, heard, language, said)
+            row = _written(desk, letter, language, (matter, written), write, matter, now=now)
+            moulds[written] = outgoing.keep(*row)
         filled = {"to_name": group[0].contact.name, **facts(language, group)}
         outgoing.add(address, language, moulds[written], filled, purpose=purpose, told=group)
     outgoing.insert(session)
 
 
+def _said_to(
+    session: Session,
+    matter: Matter,
+    group: Sequence[Told],
+    heard: Mapping[UUID, Apart],
+    language: str,
+    said: Mapping[str, object],
+) -> dict[str, object]:
+    told = Sayings(session, matter.announcement, heard).to(one.notice for one in group)
+    return {**_shared(matter.profile, told, language), **said}
+
+
+def _matter(session: Session, about: Announcement | Matter) -> Matter:
+    return about if isinstance(about, Matter) else Matter.of(about, provider.require_complete(session))
+
+
 def post_to_staff(  # noqa: PLR0913 - the facts of one act
     session: Session,
     desk: Desk,
-    announcement: Announcement,
+    about: Announcement | Matter,
     address: str,
     *,
     letter: str,
@@ -606,18 +695,21 @@ def post_to_staff(  # noqa: PLR0913 - the facts of one act
     """Put a letter about an announcement in the outbox for one of the staff, in the language of that person if known;
     its link leads to the board.
     """
-    profile = provider.require_complete(session)
+    matter = _matter(session, about)
     known = session.exec(select(User).where(User.email == address.casefold())).first()
-    language = known.language if known else profile.languages.split()[0]
-    context = {**_shared(profile, announcement, language), **says}
-    mould = _mould(session, desk, letter, language, context, profile, now=now)
+    language = known.language if known else matter.languages.split()[0]
+
+    def write() -> dict[str, object]:
+        return {**_shared(matter.profile, matter.announcement, language), **says}
+
+    row = _written(desk, letter, language, (matter, says), write, matter, now=now)
     filled = {
         "to_name": known.name if known else "",
-        "link": urljoin(f"{profile.base_url}/", f"staff/announcements/{announcement.id}"),
+        "link": urljoin(f"{matter.base_url}/", f"staff/announcements/{matter.id}"),
         **facts(language),
     }
-    outgoing = _Outgoing(desk, profile, letter, about=announcement, opens="", now=now)
-    outgoing.add(address, language, mould, filled, purpose=purpose)
+    outgoing = _Outgoing(desk, matter, letter, about=matter, opens="", now=now)
+    outgoing.add(address, language, outgoing.keep(*row), filled, purpose=purpose)
     outgoing.insert(session)
 
 
@@ -847,17 +939,53 @@ def _mould(
     now: datetime,
 ) -> str:
     """Write a letter's mould, keep it, and return its digest; the same letter is kept once."""
-    head = LetterHead(
+    digested, row = _write(desk, letter, language, context, _head(profile), attachments, now=now)
+    insert_set(session, MouldRow, [{"digest": digested}], row, unless_there=True)
+    return digested
+
+
+def _written(
+    desk: Desk,
+    letter: str,
+    language: str,
+    of: object,
+    write: Callable[[], Mapping[str, object]],
+    profile: Provider | Matter,
+    *,
+    now: datetime,
+) -> tuple[str, Mapping[str, Any]]:
+    """Return the digest of a letter's mould and the rest of its row, written once in the life of a process, and anew
+    where templates have changed.
+
+    `of` is all that `write` makes its context of.
+    """
+    head = _head(profile)
+    key = digest(repr((desk.press.generation, letter, language, head, of)))
+    known = desk.written.get(key)
+    return known or desk.written.keep(key, _write(desk, letter, language, write(), head, now=now))
+
+
+def _head(profile: Provider | Matter) -> LetterHead:
+    return LetterHead(
         name=profile.sender_name,
         address=profile.sender_address,
         reply_to=profile.reply_to,
         domain=profile.message_domain,
     )
+
+
+def _write(
+    desk: Desk,
+    letter: str,
+    language: str,
+    context: Mapping[str, object],
+    head: LetterHead,
+    attachments: Sequence[Attachment] = (),
+    *,
+    now: datetime,
+) -> tuple[str, Mapping[str, Any]]:
     mould = desk.press.mould(letter, language, context, envelope=head, attachments=attachments)
-    digested = mould.digest()
-    row = MouldRow(digest=digested, letter=letter, language=language, content=mould.to_json(), made_at=now)
-    insert_new(session, row)
-    return digested
+    return mould.digest(), {"letter": letter, "language": language, "content": mould.to_json(), "made_at": now}
 
 
 class _Outgoing:
@@ -870,10 +998,10 @@ class _Outgoing:
     def __init__(
         self,
         desk: Desk,
-        profile: Provider,
+        profile: Provider | Matter,
         letter: str,
         *,
-        about: Announcement | None,
+        about: Announcement | Matter | None,
         lane: int = URGENT,
         opens: str = "notice",
         now: datetime,
@@ -890,9 +1018,15 @@ class _Outgoing:
             "due_at": now,
             "created_at": now,
         }
+        self._moulds: dict[str, Mapping[str, Any]] = {}
         self._deliveries: list[dict[str, Any]] = []
         self._carried: list[dict[str, Any]] = []
         self._links: list[dict[str, Any]] = []
+
+    def keep(self, digested: str, row: Mapping[str, Any]) -> str:
+        """Let a mould be kept with the mails that need it, unless it is kept already; returns its digest."""
+        self._moulds[digested] = row
+        return digested
 
     def add(
         self,
@@ -930,9 +1064,13 @@ class _Outgoing:
         return delivery_id
 
     def insert(self, session: Session) -> None:
-        insert_set(session, Delivery, self._deliveries, self._same)
-        insert_set(session, DeliveryNotice, self._carried)
-        insert_set(session, Link, self._links, {"purpose": "notice"})
+        insert_sets(
+            session,
+            *(Rows(MouldRow, [{"digest": one}], same, unless_there=True) for one, same in self._moulds.items()),
+            Rows(Delivery, self._deliveries, self._same),
+            Rows(DeliveryNotice, self._carried),
+            Rows(Link, self._links, {"purpose": "notice"}),
+        )
 
     def _link(self, delivery_id: UUID, told: Sequence[Addressee | Told]) -> dict[str, Any]:
         """A link outlives the last day, and the letter, so that a late answer still finds its page.
@@ -963,23 +1101,34 @@ def _told(session: Session, notice_ids: Iterable[UUID]) -> dict[tuple[str, str],
 
     An address that refused the notice is left out.  Where a person told the client, nobody has a mail to answer.
     """
-    query = (
-        select(Delivery, Contact, Client, Notice)
-        .join(DeliveryNotice, col(DeliveryNotice.delivery_id) == Delivery.id)
-        .join(Contact, col(Contact.id) == DeliveryNotice.contact_id)
-        .join(Notice, col(Notice.id) == DeliveryNotice.notice_id)
-        .join(Client, col(Client.id) == Notice.client_id)
-        .where(
-            col(Notice.id).in_(these(session, notice_ids)),
-            Delivery.letter == NOTICE,
-            col(Delivery.state).not_in(NEVER_READ),
-        )
-        .order_by(col(Client.company))
-    )
+    rows = session.execute(_who_was_told(dialect_of(session)), given_ids(session, notice_ids))
     grouped: defaultdict[tuple[str, str], dict[UUID, Told]] = defaultdict(dict)
-    for delivery, contact, client, notice in session.exec(query):
-        grouped[delivery.address.casefold(), delivery.language].setdefault(notice.id, Told(contact, client, notice))
+    for address, language, company, contact_id, name, email, speaks, *notice in rows:
+        one = Told(Reader(contact_id, name, email, speaks), company, Clock(*notice))
+        grouped[address.casefold(), language].setdefault(one.notice.id, one)
     return {addressed: list(told.values()) for addressed, told in grouped.items()}
+
+
+@cache
+def _who_was_told(dialect: str) -> sa.Select[Any]:
+    delivery, carries, contact = table_of(Delivery), table_of(DeliveryNotice), table_of(Contact)
+    notice, client = table_of(Notice), table_of(Client)
+    return (
+        sa.select(
+            delivery.c.address,
+            delivery.c.language,
+            client.c.company,
+            *(contact.c[name] for name in Reader._fields),
+            *(notice.c[name] for name in Clock._fields),
+        )
+        .join_from(carries, delivery, delivery.c.id == carries.c.delivery_id)
+        .join(contact, contact.c.id == carries.c.contact_id)
+        .join(notice, notice.c.id == carries.c.notice_id)
+        .join(client, client.c.id == notice.c.client_id)
+        .where(carries.c.notice_id.in_(IDS.ids(dialect)))
+        .where(delivery.c.letter == NOTICE, delivery.c.state.not_in(NEVER_READ))
+        .order_by(client.c.company)
+    )
 
 
 def _notices(session: Session, announcement: Announcement) -> Sequence[Notice]:
@@ -1003,3 +1152,21 @@ def _announcement(session: Session, delivery: Delivery) -> Announcement:
 def rule_of(session: Session, notice: Notice) -> Rule:
     """Return the rule that a notice was raised under."""
     return session.exec(select(Sealed).where(Sealed.id == notice.sealed_id)).one().counted
+
+
+def rules_of(session: Session, desk: Desk, sealed_ids: Collection[UUID]) -> Mapping[UUID, Rule]:
+    """Return the rules of what was sealed, each read once in the life of a process: none of it ever changes."""
+    known = {one: rule for one in sealed_ids if (rule := desk.rules.get(one))}
+    if missing := set(sealed_ids) - known.keys():
+        for one in session.exec(select(Sealed).where(col(Sealed.id).in_(missing))):
+            known[one.id] = desk.rules.keep(one.id, one.counted)
+    return known
+
+
+def apart(session: Session, desk: Desk, sealed_ids: Collection[UUID]) -> Mapping[UUID, Apart]:
+    """Return what is said apart from the rest to those for whom this was sealed, each read once as well."""
+    known = {one: said for one in sealed_ids if (said := desk.apart.get(one))}
+    if missing := set(sealed_ids) - known.keys():
+        for one, said in _read_apart(session, table_of(Sealed).c.id.in_(missing)).items():
+            known[one] = desk.apart.keep(one, said)
+    return known

@@ -218,9 +218,7 @@ def _post_reminder(
 
     def facts(language: str, group: Sequence[letters.Told]) -> dict[str, Any]:
         days = [end_of_day(one.notice.object_by, rules[one.notice.sealed_id].timezone, language) for one in group]
-        return {
-            "entities": [{"company": one.client.company, "last_day": day} for one, day in zip(group, days, strict=True)]
-        }
+        return {"entities": [{"company": one.company, "last_day": day} for one, day in zip(group, days, strict=True)]}
 
     letters.post_to_told(
         session,

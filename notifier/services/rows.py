@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -147,6 +147,39 @@ def insert_set(
     return sorted(given)
 
 
+class Rows(NamedTuple):
+    """Rows of one table, as `insert_set` takes them."""
+
+    table: type[SQLModel]
+    rows: Sequence[Mapping[str, Any]]
+    same: Mapping[str, Any] = MappingProxyType({})
+    unless_there: bool = False
+
+
+def insert_sets(session: Session, *sets: Rows) -> None:
+    """Insert rows of several tables, those first that others refer to; by one statement, if the database can."""
+    sets = tuple(one for one in sets if one.rows)
+    if dialect_of(session) != POSTGRESQL or any(len(one.rows) > TOGETHER for one in sets):
+        for one in sets:
+            insert_set(session, one.table, one.rows, one.same, unless_there=one.unless_there)
+        return
+    given: dict[str, Any] = {}
+    for n, one in enumerate(sets):
+        given[f"given{n}"] = _written(POSTGRESQL, one.rows)
+        given |= {f"same{n}_{name}": value for name, value in one.same.items()}
+    shapes = ((one.table, tuple(one.rows[0]), tuple(one.same), one.unless_there) for one in sets)
+    session.execute(_insertions(tuple(shapes)), given)
+
+
+Shape: TypeAlias = tuple[type[SQLModel], tuple[str, ...], tuple[str, ...], bool]
+
+
+@cache
+def _insertions(shapes: tuple[Shape, ...]) -> sa.Select[Any]:
+    inserts = [_insertion(POSTGRESQL, *shape, ((), ()), "", str(n)).cte(f"insert{n}") for n, shape in enumerate(shapes)]
+    return sa.select(sa.true()).add_cte(*inserts)
+
+
 @cache
 def _insertion(
     dialect: str,
@@ -156,13 +189,22 @@ def _insertion(
     unless_there: bool,  # noqa: FBT001 - the key of a cache
     latest: tuple[tuple[str, ...], tuple[str, ...]],
     returning: str,
+    mark: str = "",  # of its parameters among those of others
 ) -> Any:  # noqa: ANN401 - as _inserting
     columns = table_of(table).c
-    one = Given({name: columns[name].type for name in names}).table(dialect)
-    shared = [sa.bindparam(f"same_{name}", type_=columns[name].type) for name in same]
+    given = sa.bindparam(f"given{mark}", type_=sa.Text)
+    one = _table({name: columns[name].type for name in names}, given, dialect)
+    shared = [sa.bindparam(f"same{mark}_{name}", type_=columns[name].type) for name in same]
+    # Written out, since SQLAlchemy fills in no defaults within a statement that is a part of another.
+    defaults = {
+        column.name: sa.literal(column.default.arg, column.type)
+        for column in columns
+        if isinstance(column.default, sa.ColumnDefault) and column.default.is_scalar
+    }
+    left = [name for name in defaults if name not in {*names, *same}]
     # SQLite takes ON CONFLICT after a SELECT only where that has a WHERE.
-    chosen = sa.select(*(one.c[name] for name in names), *shared).where(sa.true())
-    insert = _inserting(dialect, table_of(table)).from_select([*names, *same], chosen)
+    chosen = sa.select(*(one.c[name] for name in names), *shared, *(defaults[name] for name in left)).where(sa.true())
+    insert = _inserting(dialect, table_of(table)).from_select([*names, *same, *left], chosen)
     if unless_there:
         insert = insert.on_conflict_do_nothing()
     if all(latest):

@@ -16,6 +16,7 @@ from notifier.rules.notice_states import NoticeState
 from notifier.rules.periods import Counting, Period
 from notifier.rules.terms import Addressees, Channel, ReceiptPolicy
 from notifier.services import answers, corrections, going_live, notices, outbox
+from notifier.services.answers import NotDisplayed
 from notifier.services.desk import Desk
 from tests.factories import NOON, PACK, make_announcement, make_client, make_provider
 from tests.services.stories import deliveries, happened, kinds_of_items, notice_of, send_due, token_for, with_pack
@@ -340,6 +341,8 @@ def test_where_the_contract_says_so_the_clock_starts_when_a_person_has_the_notic
     answers.record_fetch(session, story.desk, token, method="GET", agent="Scanner", prefetch=False, now=NOON)
     assert answers.open_link(session, token, now=NOON).told[0].must_display
     assert story.known() == ("raised", None)
+    with pytest.raises(NotDisplayed):
+        story.acknowledge(LEGAL, now=NOON + A_DAY)
 
     story.display(LEGAL, now=NOON + 2 * A_DAY)
     story.display(LEGAL, now=NOON + 9 * A_DAY)
