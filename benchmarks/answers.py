@@ -85,7 +85,7 @@ def acknowledgements(place: Scratch) -> list[bytes]:
     made_at, requests = now() - READ_FOR, []
     for delivery, key, notice in told:
         token = desk.keyring.token(delivery, "notice", key=key)
-        form_token = tokens.make(token, "acknowledgement 1", now=made_at)
+        form_token = tokens.make(token, "acknowledgement", edition=1, now=made_at)
         typed = {"form_token": form_token, "companies": str(notice), "name": "Camille Roy", "choice": "yes"}
         requests.append(post(f"/notice/{token}/acknowledgement", urlencode(typed)))
     return requests

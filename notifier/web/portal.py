@@ -23,6 +23,7 @@ from uuid import UUID
 from flask import Blueprint, Response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from flask_babel import lazy_gettext as later
 from sqlmodel import Session
 
 from notifier.models import Announcement, AnnouncementState, AnswerKind, Override, OverrideKind
@@ -32,7 +33,7 @@ from notifier.services import announcements, answers, forwarding, letter_notes, 
 from notifier.services.answers import LONGEST_NAME, LONGEST_REASONS, Opened, Told
 from notifier.web import portal_words
 from notifier.web.current import desk, language, now, prefer, profile, reading, transaction
-from notifier.web.form_tokens import FASTEST_PERSON, BadForm, FormTokens
+from notifier.web.form_tokens import FASTEST_PERSON, BadForm, FormTokens, HandedOut
 from notifier.web.portal_editions import Since, since
 
 ACKNOWLEDGEMENT, DISPLAY = "acknowledgement", "display"
@@ -48,8 +49,14 @@ ACTS = MappingProxyType(
     }
 )
 NEEDS_TIME = ("consent", "refusal")  # only before the change is made
+PATH = "/notice/"
 COMPANY = "/notice/<token>/companies/<uuid:notice_id>"
 ACT = f"{COMPANY}/<any({', '.join(ACTS)}):act>"
+
+STALE = later(
+    "This page had been open for too long, the notice was corrected meanwhile, or the form came from elsewhere. "
+    "Please look at it again and send it once more."
+)
 
 pages = Blueprint("portal", __name__)
 
@@ -93,15 +100,11 @@ class Company:
 
 
 class _NotTaken(Exception):
-    """A form that cannot be taken; `problems` says of each field, in a sentence, what to do."""
+    """A form that cannot be taken; `problems` says of each field, in a lazy sentence, what to do."""
 
-    def __init__(self, problems: dict[str, str]) -> None:
+    def __init__(self, problems: dict[str, Any]) -> None:
         super().__init__("; ".join(problems))
         self.problems = problems
-
-
-class _NotDisplayed(Exception):
-    """A page behind the cover: nobody has pressed the button that shows the notice."""
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -127,9 +130,9 @@ def display(token: str) -> ResponseReturnValue:
     """
     opened = _opened(token)
     try:
-        made_at = _made_at(token, _purpose(opened, DISPLAY))
+        made_at = _handed_out(token, DISPLAY, opened).made_at
     except BadForm:
-        problems = {"form": _stale()}
+        problems = {"form": STALE}
         return _cover_page(token, opened, made_at=now(), problems=problems), HTTPStatus.UNPROCESSABLE_ENTITY
     if _is_machine_like(_typed(), made_at):
         problems = {"form": _("That was quicker than people read. Please press the button once more.")}
@@ -207,26 +210,31 @@ def _forwarded(token: str, notice_id: UUID) -> tuple[Opened, Told]:
 
 @pages.post("/notice/<token>/acknowledgement")
 def acknowledgement(token: str) -> ResponseReturnValue:
-    opened = _open(token)
-    if opened.announcement.state is AnnouncementState.WITHDRAWN:
-        raise answers.NothingLeft
+    """The link is opened once, where the answer is recorded, and once more only to show the page again."""
     typed = _typed()
     try:
-        made_at = _taken(token, opened, ACKNOWLEDGEMENT, typed)
-    except _NotTaken as wrong:
-        return _notice_page(token, opened, typed, wrong.problems), HTTPStatus.UNPROCESSABLE_ENTITY
+        return _to_receipt(token, _acknowledge(token, typed))
+    except (_NotTaken, answers.Corrected):
+        opened = _open(token)
+    if opened.announcement.state is AnnouncementState.WITHDRAWN:
+        raise answers.NothingLeft
+    _form, problems = _read(token, ACKNOWLEDGEMENT, typed, opened)
+    return _notice_page(token, opened, typed, problems), HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+def _acknowledge(token: str, typed: Typed) -> str:
+    form = _taken(token, ACKNOWLEDGEMENT, typed)
     with transaction() as session:
-        reference = answers.acknowledge(
+        return answers.acknowledge(
             session,
             desk(),
             token,
             typed.companies,
             name=typed.name,
-            machine_like=_is_machine_like(typed, made_at),
-            edition=opened.announcement.edition,
+            machine_like=_is_machine_like(typed, form.made_at),
+            edition=form.edition,
             now=now(),
         )
-    return _to_receipt(token, reference)
 
 
 @pages.get(ACT)
@@ -241,7 +249,7 @@ def act_review(token: str, notice_id: UUID, act: str) -> ResponseReturnValue:
     opened, told = _asked(token, notice_id, act)
     typed = _typed()
     try:
-        made_at = _taken(token, opened, f"{act} {notice_id}", typed)
+        made_at = _taken(token, f"{act} {notice_id}", typed, opened).made_at
     except _NotTaken as wrong:
         return _act_page(token, opened, told, act, typed, wrong.problems), HTTPStatus.UNPROCESSABLE_ENTITY
     return render_template(
@@ -260,7 +268,7 @@ def act_record(token: str, notice_id: UUID, act: str) -> ResponseReturnValue:
     opened, told = _asked(token, notice_id, act)
     typed = _typed()
     try:
-        made_at = _taken(token, opened, f"{act} {notice_id} review", typed)
+        made_at = _taken(token, f"{act} {notice_id} review", typed, opened).made_at
     except _NotTaken as wrong:
         return _act_page(token, opened, told, act, typed, wrong.problems), HTTPStatus.UNPROCESSABLE_ENTITY
     statement = portal_words.act(act, opened.announcement, told, language()).statement
@@ -348,36 +356,39 @@ def bad_link(_trouble: Exception) -> ResponseReturnValue:
     return render_template("web/portal/bad_link.html"), HTTPStatus.NOT_FOUND
 
 
-@pages.errorhandler(_NotDisplayed)
+@pages.errorhandler(answers.NotDisplayed)
 def cover_first(_trouble: Exception) -> ResponseReturnValue:
     return redirect(url_for(".notice", token=_token_of_this_link()), code=HTTPStatus.SEE_OTHER)
 
 
 @pages.errorhandler(answers.NotAsked)
 def not_asked(_trouble: Exception) -> ResponseReturnValue:
-    sentence = _("This notice does not ask for that answer. Go back to it, and choose one of those that it offers.")
+    sentence = later("This notice does not ask for that answer. Go back to it, and choose one of those that it offers.")
     return _refusal_page(sentence), HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @pages.errorhandler(answers.Corrected)
 def corrected(_trouble: Exception) -> ResponseReturnValue:
-    sentence = _("The notice was corrected while this page was open. Nothing was recorded: read it again, then answer.")
+    sentence = later(
+        "The notice was corrected while this page was open. Nothing was recorded: read it again, then answer."
+    )
     return _refusal_page(sentence), HTTPStatus.CONFLICT
 
 
 @pages.errorhandler(answers.TooLateToConsent)
 def too_late_to_consent(_trouble: Exception) -> ResponseReturnValue:
-    sentence = _("The change has been made or withdrawn: there is nothing left to consent to or to refuse.")
+    sentence = later("The change has been made or withdrawn: there is nothing left to consent to or to refuse.")
     return _refusal_page(sentence), HTTPStatus.CONFLICT
 
 
 @pages.errorhandler(answers.NothingLeft)
 def nothing_left(_trouble: Exception) -> ResponseReturnValue:
-    sentence = _("What was announced is not done, or not for this company: there is nothing left to answer.")
+    sentence = later("What was announced is not done, or not for this company: there is nothing left to answer.")
     return _refusal_page(sentence), HTTPStatus.CONFLICT
 
 
-def _refusal_page(sentence: str) -> str:
+def _refusal_page(sentence: Any) -> str:  # noqa: ANN401 - a lazy string
+    _opened(_token_of_this_link())  # to speak the language of its mail
     return render_template("web/portal/refused.html", sentence=sentence, token=_token_of_this_link())
 
 
@@ -419,7 +430,7 @@ def _open(token: str) -> Opened:
     """The same for what stands behind the cover, where there is one."""
     opened = _opened(token)
     if _must_display(opened):
-        raise _NotDisplayed
+        raise answers.NotDisplayed
     return opened
 
 
@@ -458,7 +469,7 @@ def _late(announcement: Announcement) -> Override | None:
 
 
 def _cover_page(
-    token: str, opened: Opened, *, made_at: datetime, problems: Mapping[str, str] = MappingProxyType({})
+    token: str, opened: Opened, *, made_at: datetime, problems: Mapping[str, Any] = MappingProxyType({})
 ) -> str:
     waiting = [told for told in opened.told if told.must_display]
     return render_template(
@@ -471,7 +482,7 @@ def _cover_page(
     )
 
 
-def _notice_page(token: str, opened: Opened, typed: Typed, problems: Mapping[str, str] = MappingProxyType({})) -> str:
+def _notice_page(token: str, opened: Opened, typed: Typed, problems: Mapping[str, Any] = MappingProxyType({})) -> str:
     announcement = opened.announcement
     past = letter_words.has_happened(announcement, profile())
     breached = [told for told in opened.told if told.notice.live_in_breach]
@@ -551,7 +562,7 @@ def _act_page(
     told: Told,
     act: str,
     typed: Typed,
-    problems: Mapping[str, str] = MappingProxyType({}),
+    problems: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
     announcement = opened.announcement
     return render_template(
@@ -609,64 +620,66 @@ def _company(text: str) -> UUID:
         raise answers.NotYours from None
 
 
-def _taken(token: str, opened: Opened, form: str, typed: Typed) -> datetime:
-    """Return the instant at which the form was handed out; raises _NotTaken for a form that cannot be taken."""
-    problems = _problems(form, typed)
-    try:
-        made_at = _made_at(token, _purpose(opened, form))
-    except BadForm:
-        raise _NotTaken({"form": _stale()} | problems) from None
-    if problems:
+def _taken(token: str, form: str, typed: Typed, opened: Opened | None = None) -> HandedOut:
+    """Return when a form was handed out, and for which edition; raises _NotTaken for one that cannot be taken."""
+    handed_out, problems = _read(token, form, typed, opened)
+    if handed_out is None or problems:
         raise _NotTaken(problems)
-    return made_at
+    return handed_out
 
 
-def _stale() -> str:
-    said = _(
-        "This page had been open for too long, the notice was corrected meanwhile, or the form came from elsewhere. "
-        "Please look at it again and send it once more."
-    )
-    return str(said)
-
-
-def _purpose(opened: Opened, form: str) -> str:
-    """A form is for one edition: nobody answers a text that was corrected while the page was open."""
-    return f"{form} {opened.announcement.edition}"
+def _read(token: str, form: str, typed: Typed, opened: Opened | None) -> tuple[HandedOut | None, dict[str, Any]]:
+    """Return what a form says of itself, if it is one of ours, and what is wrong with it."""
+    missing = _missing(form, typed)
+    try:
+        handed_out = _handed_out(token, form, opened)
+    except BadForm:
+        return None, {"form": STALE} | missing
+    return handed_out, missing
 
 
 def _form_token(token: str, opened: Opened, form: str, made_at: datetime) -> str:
-    return _form_tokens().make(token, _purpose(opened, form), now=made_at)
+    return _form_tokens().make(token, form, edition=opened.announcement.edition, now=made_at)
 
 
-def _made_at(token: str, purpose: str) -> datetime:
-    """A page that sends no referrer has "null" for an origin: the form token is what binds the form to the page."""
-    ours = {"null", request.host_url.rstrip("/"), "{0.scheme}://{0.netloc}".format(urlsplit(profile().base_url))}
-    if (
-        request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}
-        or request.headers.get("Origin", "null") not in ours
-    ):
+def _handed_out(token: str, form: str, opened: Opened | None) -> HandedOut:
+    """A form is for one edition: nobody answers a text that was corrected while the page was open.
+
+    A page that sends no referrer has "null" for an origin: the form token is what binds the form to the page.
+    """
+    origin = request.headers.get("Origin", "null")
+    if request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"} or not _is_ours(origin):
         raise BadForm
-    return _form_tokens().made_at(request.form.get("form_token", ""), token, purpose, now=now())
+    handed_out = _form_tokens().read(request.form.get("form_token", ""), token, form, now=now())
+    if opened and handed_out.edition != opened.announcement.edition:
+        raise BadForm
+    return handed_out
 
 
-def _problems(form: str, typed: Typed) -> dict[str, str]:
-    """Return field → sentence for everything that is missing, in the order of the page."""
+def _is_ours(origin: str) -> bool:
+    if origin in {"null", request.host_url.rstrip("/")}:
+        return True
+    return origin == "{0.scheme}://{0.netloc}".format(urlsplit(profile().base_url))
+
+
+def _missing(form: str, typed: Typed) -> dict[str, Any]:
+    """Return field → lazy sentence for everything that is missing, in the order of the page."""
     found = {
         "companies": (
             form == ACKNOWLEDGEMENT and not typed.companies,
-            _("Tick each company for which you confirm receipt."),
+            later("Tick each company for which you confirm receipt."),
         ),
-        "reasons": (form.startswith("objection") and not typed.reasons, _("Write it down, in your own words.")),
+        "reasons": (form.startswith("objection") and not typed.reasons, later("Write it down, in your own words.")),
         "reasons_length": (
             len(typed.reasons) > LONGEST_REASONS,
-            _("Shorten your reasons to %(count)s characters.", count=LONGEST_REASONS),
+            later("Shorten your reasons to %(count)s characters.", count=LONGEST_REASONS),
         ),
-        "name": (not any(character.isalpha() for character in typed.name), _("Type your full name.")),
+        "name": (not any(character.isalpha() for character in typed.name), later("Type your full name.")),
         "name_length": (
             len(typed.name) > LONGEST_NAME,
-            _("Shorten your name to %(count)s characters.", count=LONGEST_NAME),
+            later("Shorten your name to %(count)s characters.", count=LONGEST_NAME),
         ),
-        "choice": (not typed.chosen, _("Choose the statement above the button if it is what you mean.")),
+        "choice": (not typed.chosen, later("Choose the statement above the button if it is what you mean.")),
     }
     return {field.removesuffix("_length"): sentence for field, (is_wrong, sentence) in found.items() if is_wrong}
 
