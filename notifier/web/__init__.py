@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
+from functools import cache
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
@@ -14,8 +15,19 @@ from zoneinfo import ZoneInfo
 
 import sqlalchemy as sa
 import structlog
-from flask import Flask, Response, abort, current_app, g, has_request_context, render_template, request, url_for
-from flask.sessions import SecureCookieSessionInterface, SessionMixin
+from flask import (
+    Flask,
+    Request,
+    Response,
+    abort,
+    current_app,
+    g,
+    has_request_context,
+    render_template,
+    request,
+    url_for,
+)
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface, SessionMixin
 from flask.typing import ResponseReturnValue
 from flask_babel import Babel, format_decimal, format_timedelta
 from flask_babel import lazy_gettext as later
@@ -249,9 +261,15 @@ class Cookies(SecureCookieSessionInterface):
     def get_cookie_secure(self, app: Flask) -> bool:  # noqa: ARG002 - Flask's signature
         return not request.path.startswith(UNGUARDED) and _is_secure()
 
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """The portal asks for no cookie: whose link it is is who it is."""
+        if request.path.startswith(portal.PATH):
+            return self.session_class()
+        return super().open_session(app, request)
+
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
         """What a cache may hand to others carries nobody's cookie, and is the same whatever cookie was sent."""
-        if request.blueprint not in {pages.name for pages in (*public.ALL, api.pages)}:
+        if request.blueprint not in {pages.name for pages in (*public.ALL, api.pages, portal.pages)}:
             super().save_session(app, session, response)
 
 
@@ -396,11 +414,10 @@ def _guard(app: Flask, runtime: Runtime) -> None:
 
     @app.before_request
     def refuse_strange_hosts() -> None:
-        if request.path.startswith(UNGUARDED):
+        if request.path.startswith(UNGUARDED) or host_is_trusted(request.host, runtime.settings.trusted_hosts):
             return
         ours = urlsplit(current.profile().base_url).hostname
-        trusted = [*runtime.settings.trusted_hosts, *([ours] if ours else [])]
-        if not host_is_trusted(request.host, trusted):
+        if not ours or not host_is_trusted(request.host, [ours]):
             abort(HTTPStatus.BAD_REQUEST)
 
     app.after_request(_set_headers)
@@ -419,19 +436,24 @@ def policy() -> ContentSecurityPolicy:
     )
 
 
-def _set_headers(response: Response) -> Response:
-    """A header that a view has set stays."""
+@cache
+def _securing(*, is_scripted: bool, hsts: bool) -> Sequence[tuple[str, str]]:
     csp = policy()
-    if request.blueprint in staff.SCRIPTED:
+    if is_scripted:
         csp.script_src("'self'").connect_src("'self'")
     headers = Secure(
         csp=csp,
         xcto=XContentTypeOptions(),
         referrer=ReferrerPolicy().no_referrer(),
         coop=CrossOriginOpenerPolicy().same_origin(),
-        hsts=_hsts(),
+        hsts=StrictTransportSecurity().max_age(A_YEAR) if hsts else None,
     )
-    for name, value in headers.header_items():
+    return tuple(headers.header_items())
+
+
+def _set_headers(response: Response) -> Response:
+    """A header that a view has set stays."""
+    for name, value in _securing(is_scripted=request.blueprint in staff.SCRIPTED, hsts=_says_hsts()):
         response.headers.setdefault(name, value)
     if request.path.startswith("/static/vendor/"):  # their paths carry their versions
         response.headers["Cache-Control"] = f"public, max-age={A_YEAR}, immutable"
@@ -441,10 +463,8 @@ def _set_headers(response: Response) -> Response:
     return response
 
 
-def _hsts() -> StrictTransportSecurity | None:
-    if request.path.startswith(UNGUARDED) or not request.is_secure:
-        return None
-    return StrictTransportSecurity().max_age(A_YEAR) if _is_secure() else None
+def _says_hsts() -> bool:
+    return not request.path.startswith(UNGUARDED) and request.is_secure and _is_secure()
 
 
 def _refuse(trouble: Exception) -> ResponseReturnValue:
