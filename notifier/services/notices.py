@@ -227,8 +227,8 @@ class Touched(NamedTuple):
 
 
 def _first_receipt(one: Touched, rule: Rule, mails: Sequence[Carried], days: dict[Hashable, date]) -> Receipt | None:
-    """Return the first receipt of a client, on no day as long as mails to other contacts must still be taken; None where
-    it needs a closer look.
+    """Return the first receipt of a client, on no day as long as mails to other contacts must be taken first; None
+    where it needs a closer look.
 
     A closer look is what `reckon` takes: at what was received before, at acts and letters, at mails that failed.
     `days` keeps what instants count as: a round's mails share theirs, and contracts their calendars.
