@@ -40,6 +40,7 @@ from notifier.services import (
     relays,
     reminders,
     sends,
+    stamps,
     subscriptions,
     watches,
     webhooks,
@@ -120,6 +121,7 @@ class Worker:
             evidence.press(session, now=now())
             reminders.drop_stale(session, now=now())
             sends.catch_up(session, now=now())
+            stamps.fold(session)
         with self.runtime.transaction() as session:
             outbox.send_again(session, self.runtime.desk, now=now())
             relays.forget(session, self.runtime.desk, now=outbox.database_now(session))

@@ -16,6 +16,7 @@ from notifier import runtime as wiring
 from notifier import settings
 from notifier.models import Announcement, Client, Contact, Provider, Role, Terms, User, Version
 from notifier.rules.entries import Entry
+from notifier.rules.registry_diff import slug
 from notifier.runtime import Runtime
 from notifier.services import announcements, previews, registry, users
 from notifier.services.desk import Desk
@@ -81,6 +82,7 @@ def make_client(
             **fields,
         }
     )
+    client.filed_as = slug(client.company)
     session.add(client)
     session.flush()
     session.add(Terms(client_id=client.id, pack=pack, signed_on=signed_on, recorded_at=NOON))

@@ -24,6 +24,7 @@ from notifier.bench.sink import HOST
 from notifier.models import Announcement, Client, Contact, Terms
 from notifier.models.base import uuid7
 from notifier.rules.entries import Entry, Place
+from notifier.rules.registry_diff import slug
 from notifier.runtime import Runtime, now
 from notifier.services import announcements, provider, registry
 from notifier.settings import Settings, load
@@ -159,9 +160,9 @@ def _add(session: Session, numbers: range) -> None:
     for number in numbers:
         key, language = f"C-{number:07}", ("en", "fr")[number % 2]
         mine = {"client_id": uuid7()}
-        rows[Client].append(
-            {**common[Client], "id": mine["client_id"], "key": key, "company": f"Clinique de l’Exemple {number}"}
-        )
+        company = f"Clinique de l’Exemple {number}"
+        named = {"key": key, "company": company, "filed_as": slug(company)}
+        rows[Client].append({**common[Client], "id": mine["client_id"], **named})
         rows[Terms].append({**common[Terms], **mine, "id": uuid7(), "overrides": _own_terms(number)})
         email = f"dpo@c{number}.clinic.example"
         rows[Contact].append({**common[Contact], **mine, "id": uuid7(), "email": email, "language": language})

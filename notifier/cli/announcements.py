@@ -27,6 +27,7 @@ from notifier.rules.kinds import OF_THE_REGISTRY
 from notifier.runtime import Runtime, now
 from notifier.services import (
     announcements,
+    boards,
     clients,
     corrections,
     going_live,
@@ -64,7 +65,7 @@ def announcements_show(runtime: Runtime, session: Session, reference: str) -> No
     """Show the board of an announcement."""
     del runtime
     one = announcements.by_reference(session, reference)
-    board = notices.board(session, one.id, now=now())
+    board = boards.board(session, one.id, now=now())
     say(f"{one.reference}, {one.state}, from {one.effective_on}")
     say("  ".join(f"{status} {count}" for status, count in board.counts.items()))
     opens = instant(board.gate.opens_at) if board.gate.opens_at else "when a person has settled what holds it"
@@ -119,7 +120,7 @@ def announcements_publish(runtime: Runtime, session: Session, reference: str) ->
     one = announcements.by_reference(session, reference)
     announcements.publish_draft(session, runtime.desk, one.id, by=operator(), now=now())
     session.flush()
-    board = notices.board(session, one.id, now=now())
+    board = boards.board(session, one.id, now=now())
     say(f"{one.reference} is published: {len(board.rows)} clients, {board.in_flight} mails in the outbox.")
 
 
@@ -302,7 +303,7 @@ def announcements_live(runtime: Runtime, session: Session, reference: str, proof
     one = announcements.by_reference(session, reference)
     going_live.go_live(session, one.id, by=operator(), now=now(), proof=proof)
     session.flush()
-    board = notices.board(session, one.id, now=now())
+    board = boards.board(session, one.id, now=now())
     made = sum(row.notice.live_at is not None for row in board.rows)
     say(f"{one.reference} is recorded as live for {made} of {len(board.rows)} clients.")
 

@@ -38,8 +38,8 @@ from notifier.rules.entries import as_json as as_values
 from notifier.runtime import Runtime, now
 from notifier.services import (
     announcements,
+    boards,
     clients,
-    notices,
     own_lists,
     previews,
     registry,
@@ -285,7 +285,7 @@ def registry_publish(  # noqa: PLR0913, PLR0917 - the options of one verb
         now=now(),
     )
     session.flush()
-    board = notices.board(session, made.id, now=now())
+    board = boards.board(session, made.id, now=now())
     say(f"{made.reference} is published: {len(board.rows)} clients, {board.in_flight} mails in the outbox.")
 
 

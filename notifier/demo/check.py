@@ -34,7 +34,7 @@ from notifier.demo import story
 from notifier.demo.browser import Browser
 from notifier.models import Announcement, EventKind
 from notifier.runtime import Runtime, now
-from notifier.services import announcements, answers, events, notices, outbox, previews, webhooks
+from notifier.services import announcements, answers, boards, events, outbox, previews, webhooks
 from notifier.settings import load
 
 HOST = "127.0.0.1"
@@ -299,7 +299,7 @@ def _evidence(stage: Stage) -> str:
     announcement = _announcement(stage)
     with stage.runtime.reading() as session:
         happened = events.history(session, about=announcement.id, limit=1000)
-        board = notices.board(session, announcement.id, now=now())
+        board = boards.board(session, announcement.id, now=now())
         mails = {delivery.id: delivery for row in board.rows for delivery in row.deliveries}
         tried = [attempt for delivery_id in mails for attempt in outbox.attempts(session, delivery_id)]
     _expect(
@@ -361,7 +361,7 @@ def _announcement(stage: Stage) -> Announcement:
 
 def _counts(stage: Stage) -> dict[str, int]:
     with stage.runtime.reading() as session:
-        return dict(notices.board(session, announcements.newest(session)[0].id, now=now()).counts)
+        return dict(boards.board(session, announcements.newest(session)[0].id, now=now()).counts)
 
 
 def _opened(stage: Stage, link: str) -> answers.Opened:

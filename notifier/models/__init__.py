@@ -21,6 +21,7 @@ from notifier.models.provider import Provider
 from notifier.models.registry import DraftEntry, Entry, Version
 from notifier.models.relay import DomainState, RelayState
 from notifier.models.reminder import Audience, Reminder
+from notifier.models.stamp import BoardStamp
 from notifier.models.subscriber import Subscriber, SubscriberNews, SubscriberState
 from notifier.models.user import Role, SignInLink, User
 from notifier.models.watch import Sighting, SightingState, Source, Suggestion, SuggestionState
@@ -34,6 +35,7 @@ __all__ = [
     "AnswerKind",
     "Attempt",
     "Audience",
+    "BoardStamp",
     "BounceDoor",
     "BounceMail",
     "BounceMatch",

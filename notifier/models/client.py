@@ -15,16 +15,20 @@ from sqlmodel import Field, SQLModel
 from notifier.models.base import uuid7
 from notifier.rules.scope import Scope
 
+# Sign by sign, on every database: a beginning is a range of the index.
+PLAINLY_ORDERED: Any = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+
 
 class Client(SQLModel, table=True):
     """A company that we owe notice to.  `key` is its number in the CRM."""
 
     __tablename__ = "client"
-    __table_args__ = (sa.UniqueConstraint("key"),)
+    __table_args__ = (sa.UniqueConstraint("key"), sa.Index("ix_client_filed_as", "filed_as", "key"))
 
     id: UUID = Field(default_factory=uuid7, primary_key=True)
-    key: str
+    key: str = Field(sa_type=PLAINLY_ORDERED)
     company: str
+    filed_as: str = Field(default="", sa_type=PLAINLY_ORDERED)  # `slug` of the company, by which lists go
     group: str = ""
     account_manager: str = ""  # e-mail address
     account_manager_name: str = ""

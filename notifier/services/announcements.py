@@ -26,7 +26,7 @@ from notifier.rules import registry_diff
 from notifier.rules.kinds import KINDS, LANGUAGES, OF_THE_REGISTRY, checked
 from notifier.rules.periods import local_day, start_of_day, zone
 from notifier.rules.registry_diff import Change
-from notifier.services import events, items, letters, notices, overrides, provider, registry, telling, timeline
+from notifier.services import boards, events, items, letters, notices, overrides, provider, registry, telling, timeline
 from notifier.services.affected import Affected, Reach, Subject, Told, affected
 from notifier.services.desk import Desk
 
@@ -316,7 +316,7 @@ def tell_latecomers(session: Session, desk: Desk, announcement_id: UUID, *, by: 
     if announcement.state is not AnnouncementState.PUBLISHED:
         raise NotPublished
     notices.lock_all(session, announcement_id)
-    board = notices.board(session, announcement_id, now=now)
+    board = boards.board(session, announcement_id, now=now)
     untold = {client.id for client in board.untold}
     told = [one for one in affected(session, desk, Subject.of(announcement), now=now) if one.client.id in untold]
     before = editions(session, announcement_id)[-1]

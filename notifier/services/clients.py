@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -19,9 +21,13 @@ from notifier.rules import own_terms
 from notifier.rules.entries import SCOPE
 from notifier.rules.kinds import AnnouncementKind
 from notifier.rules.own_terms import Overrides
+from notifier.rules.registry_diff import slug
 from notifier.rules.terms import UNSAID, BadPack, Channel, Pack, PeriodBlank, Rule
-from notifier.services import events
+from notifier.services import events, keyset, stamps
+from notifier.services.desk import Desk
 from notifier.services.events import Happened
+
+LAST_SIGN = "\U0010ffff"  # behind every other one
 
 
 class NoSuchClient(LookupError):
@@ -142,7 +148,7 @@ def import_clients(
     """
     known = {client.key: client for client in session.exec(select(Client))}
     contacts = _grouped(session.exec(select(Contact).where(col(Contact.left_at).is_(None))))
-    terms = _terms_by_client(session)
+    terms = _terms_by_client(session, sa.true())
     contracts = Contracts(packs)
     created, changed, unchanged, unreachable = [], [], [], []
     happened: list[Happened] = []
@@ -218,10 +224,16 @@ def get(session: Session, client_id: UUID) -> Known:
 
 def listing(session: Session) -> list[Known]:
     """Return every client, by company."""
-    contacts = _grouped(session.exec(select(Contact).where(col(Contact.left_at).is_(None)).order_by(col(Contact.id))))
-    terms = _terms_by_client(session)
-    clients = session.exec(select(Client).order_by(col(Client.company), col(Client.key)))
-    return [Known(client, tuple(contacts[client.id]), tuple(terms[client.id])) for client in clients]
+    return _known(session, sa.true())
+
+
+def _known(session: Session, which: Any) -> list[Known]:  # noqa: ANN401 - a condition on Client
+    those = select(Client.id).where(which)
+    contacts = select(Contact).where(col(Contact.client_id).in_(those), col(Contact.left_at).is_(None))
+    grouped = _grouped(session.exec(contacts.order_by(col(Contact.id))))
+    terms = _terms_by_client(session, col(Terms.client_id).in_(those))
+    clients = session.exec(select(Client).where(which).order_by(col(Client.filed_as), col(Client.key)))
+    return [Known(client, tuple(grouped[client.id]), tuple(terms[client.id])) for client in clients]
 
 
 def owed(session: Session, on: date) -> list[Owed]:
@@ -262,9 +274,55 @@ def contacts_of(session: Session, client_ids: Collection[UUID]) -> Mapping[UUID,
     return _grouped(session.exec(still.order_by(col(Contact.id))))
 
 
-def everyone(session: Session) -> list[tuple[Client, int, str]]:
-    """Return every client with the number of its contacts and the pack signed last, by company."""
-    return [(one.client, len(one.contacts), one.current.pack if one.current else "") for one in listing(session)]
+@dataclass(frozen=True, slots=True)
+class Total:
+    """How many clients there are, and how many signed which contract pack last."""
+
+    clients: int
+    under: Mapping[str, int]
+
+
+def total(session: Session, desk: Desk) -> Total:
+    seen = stamps.stamps(session).get(None)
+    return stamps.kept(desk, "clients", seen, partial(_total, session))
+
+
+def _total(session: Session) -> Total:
+    held = select(Terms.client_id, sa.func.max(Terms.signed_on).label("signed_on"))
+    last = held.where(col(Terms.replaced_at).is_(None)).group_by(col(Terms.client_id)).subquery()
+    same = sa.and_(col(Terms.client_id) == last.c.client_id, col(Terms.signed_on) == last.c.signed_on)
+    query = select(Terms.pack, sa.func.count()).join(last, same).group_by(col(Terms.pack))
+    return Total(session.exec(select(sa.func.count()).select_from(Client)).one(), dict(session.exec(query).all()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Some clients in the order of the list, and those before and after which others are asked for (keyset.Slice)."""
+
+    clients: Sequence[Known]
+    before: UUID | None
+    after: UUID | None
+
+
+def page(session: Session, *, sought: str = "", after: UUID | None = None, before: UUID | None = None) -> Page:
+    """Return a page of the list: of all clients, or of those whose company or key begins like this."""
+    query = select(Client.id)
+    if sought := sought.replace("\0", "").strip():
+        keys = (_begins(col(Client.key), one) for one in {sought, sought.upper()})
+        query = query.where(sa.or_(_begins(col(Client.filed_as), slug(sought)), *keys))
+    found = keyset.cut(session, keyset.finding(session, query), after=after, before=before)
+    return Page(clients=_known(session, col(Client.id).in_(found.ids)), before=found.before, after=found.after)
+
+
+def _begins(column: Any, text: str) -> Any:  # noqa: ANN401 - a column, and a condition
+    """In the column's own order, so that its index serves; a text that is all signs begins nothing."""
+    return sa.and_(column >= text, column < f"{text}{LAST_SIGN}") if text else sa.false()
+
+
+def under_contract_of(session: Session, client_ids: Collection[UUID], on: date) -> set[UUID]:
+    """Return those of these clients that are under contract on a day."""
+    held = select(Terms.client_id).where(col(Terms.client_id).in_(client_ids), col(Terms.signed_on) <= on)
+    return set(session.exec(held.where(col(Terms.replaced_at).is_(None))))
 
 
 def packs_in_use(session: Session) -> set[str]:
@@ -279,9 +337,9 @@ def _grouped(contacts: Iterable[Contact]) -> Mapping[UUID, list[Contact]]:
     return grouped
 
 
-def _terms_by_client(session: Session) -> Mapping[UUID, list[Terms]]:
+def _terms_by_client(session: Session, which: Any) -> Mapping[UUID, list[Terms]]:  # noqa: ANN401 - a condition
     grouped: defaultdict[UUID, list[Terms]] = defaultdict(list)
-    for terms in session.exec(select(Terms).order_by(col(Terms.signed_on))):
+    for terms in session.exec(select(Terms).where(which).order_by(col(Terms.signed_on))):
         grouped[terms.client_id].append(terms)
     return grouped
 
@@ -354,6 +412,7 @@ def _is_unreachable(contracts: Contracts, row: ClientRow, terms: Sequence[Terms]
 def _write(session: Session, client: Client, terms: Sequence[Terms], row: ClientRow, now: datetime) -> None:
     for name, value in _values(row).items():
         setattr(client, name, value)
+    client.filed_as = slug(client.company)
     session.add(client)
     session.flush()
     _write_contacts(session, client, row, now)

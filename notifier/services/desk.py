@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -74,6 +74,9 @@ class Desk:
     apart: Memory[UUID, Apart] = field(default_factory=Memory)  # by what was sealed
     rules: Memory[UUID, Rule] = field(default_factory=Memory)  # by what was sealed
     reckonings: Memory[tuple[UUID, date], Reckoning] = field(default_factory=Memory)  # by that, and a day of receipt
+    counted: Memory[Hashable, tuple[Hashable, Any]] = field(
+        default_factory=Memory
+    )  # with its stamps (services/stamps.py)
 
     @property
     def vault(self) -> MultiFernet:

@@ -25,11 +25,11 @@ from notifier.models import (
 from notifier.rules.gate import Gate, gate_of_all
 from notifier.rules.overtaking import collides
 from notifier.rules.scope import seen_of
-from notifier.services import announcements, events, items, letters, notices, overrides, telling
+from notifier.services import announcements, boards, events, items, letters, notices, overrides, telling
 from notifier.services.announcements import NotPublished
+from notifier.services.boards import Board, Row
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
-from notifier.services.notices import Board, Row
 
 
 class EarlierNotLive(Exception):
@@ -203,7 +203,7 @@ def _prepared(
         raise LiveAtWrongTime
     _refuse_overtaking(session, announcement)
     notices.lock_all(session, announcement_id)
-    return announcement, notices.board(session, announcement_id, now=at), at
+    return announcement, boards.board(session, announcement_id, now=at), at
 
 
 def _is_meant(row: Row, notice_ids: Collection[UUID] | None) -> bool:
@@ -301,7 +301,7 @@ def _finish(
     untold: bool = False,
 ) -> None:
     """An announcement is live once it is for every client that it is made for; one for whom nobody is left, too."""
-    rows = notices.board(session, announcement.id, now=now)
+    rows = boards.board(session, announcement.id, now=now)
     left = [row for row in rows.rows if not row.notice.live_at and not row.notice.excluded_at]
     if left or untold or (at is None and rows.untold):
         return

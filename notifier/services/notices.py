@@ -1,13 +1,12 @@
-"""Notices: receipt starts a client's clock; the board shows where each client stands; time ends what has run."""
+"""Notices: receipt starts a client's clock, and time ends what has run."""
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Collection, Hashable, Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -19,14 +18,11 @@ from notifier.models import (
     Announcement,
     AnnouncementState,
     Answer,
-    AnswerKind,
-    Client,
     Contact,
     Delivery,
     DeliveryNotice,
     Edition,
     EventKind,
-    Item,
     ItemKind,
     Notice,
     PaperLetter,
@@ -34,21 +30,17 @@ from notifier.models import (
     Sealed,
 )
 from notifier.rules.delivery_states import DeliveryState
-from notifier.rules.gate import Gate, Hold, Standing, Waits, gate, gate_of_all
-from notifier.rules.kinds import OF_THE_REGISTRY, AnnouncementKind
+from notifier.rules.gate import Waits
+from notifier.rules.kinds import AnnouncementKind
 from notifier.rules.notice_states import NoticeState, NoticeStep, next_notice_state
 from notifier.rules.periods import local_day, zone
 from notifier.rules.receipts import ContactStanding, Receipt, receipt_of
-from notifier.rules.registry_diff import LISTING, Change, from_json
-from notifier.rules.scope import Scope
 from notifier.rules.terms import Channel, ReceiptPolicy, Reckoning, Rule
-from notifier.services import clients, events, items, letters, provider
-from notifier.services.affected import Subject
+from notifier.services import events, items, letters
 from notifier.services.desk import Desk
 from notifier.services.events import Happened
 from notifier.services.rows import IDS, Given, dialect_of, given_ids, table_of
 
-NOT_TOLD = Gate(holds=(Hold.NOT_TOLD,), opens_at=None)
 IN_FLIGHT = (DeliveryState.WAITING, DeliveryState.CLAIMED, DeliveryState.HANDING_OVER)
 BY_RELAY = "relay"
 # How a receipt came about that the machine reckoned from facts; anything else is a person's words.
@@ -76,64 +68,6 @@ class ReceiptInFuture(ValueError):
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Where one client stands."""
-
-    notice: Notice
-    client: Client
-    deliveries: tuple[Delivery, ...]
-    answers: tuple[Answer, ...]
-    unknown: int  # mails that may or may not have arrived, to contacts whom no other mail has reached
-    waits: Waits
-    gate: Gate
-
-    @property
-    def status(self) -> str:
-        """The one word of the board for this client; what needs a person comes before what does not."""
-        kinds = {answer.kind for answer in self.answers if answer.standing}
-        ladder = {
-            "excluded": self.notice.excluded_at is not None,
-            "terminated": AnswerKind.TERMINATION in kinds,
-            "refused": AnswerKind.REFUSAL in kinds,
-            "objected": AnswerKind.OBJECTION in kinds,
-            "unreached": self.notice.state is NoticeState.UNREACHED,
-            "unknown": self.unknown > 0,
-            "consented": AnswerKind.CONSENT in kinds,
-            "confirmed": AnswerKind.CONFIRMATION in kinds,
-            "acknowledged": AnswerKind.ACKNOWLEDGEMENT in kinds,
-            "sending": self.notice.state is NoticeState.RAISED,
-        }
-        return next((word for word, true in ladder.items() if true), "silent")
-
-
-STATUSES = (
-    "acknowledged",
-    "consented",
-    "confirmed",
-    "objected",
-    "refused",
-    "terminated",
-    "silent",
-    "unreached",
-    "unknown",
-    "sending",
-    "excluded",
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """The board of one announcement: every client, and how many stand where."""
-
-    rows: tuple[Row, ...]
-    untold: tuple[Client, ...]  # concerned now, and not told of this announcement, or of less than concerns them
-    counts: Mapping[str, int]
-    gate: Gate
-    sent: int
-    in_flight: int
-
-
 def get(session: Session, notice_id: UUID, *, lock: bool = False) -> Notice:
     """Return a notice; under a lock, as it is now and not as this session has read it before."""
     locked = {"key_share": True} if lock else None
@@ -159,34 +93,6 @@ def lock_all(session: Session, announcement_id: UUID) -> None:
     """
     query = select(Notice).where(Notice.announcement_id == announcement_id).order_by(col(Notice.id))
     session.exec(query.with_for_update(key_share=True).execution_options(populate_existing=True)).all()
-
-
-def board(session: Session, announcement_id: UUID, *, now: datetime) -> Board:
-    """Return where every client of an announcement stands, and who should have been told and was not."""
-    rows = _rows(session, Notice.announcement_id == announcement_id, now=now)
-    announcement = session.exec(select(Announcement).where(Announcement.id == announcement_id)).one()
-    untold = _untold(session, announcement, rows, now=now)
-    told_of_less = {client.id for client in untold}
-    rows = tuple(replace(row, gate=NOT_TOLD) if row.client.id in told_of_less else row for row in rows)
-    counts = Counter(row.status for row in rows)
-    waits = not rows or any(row.waits is not Waits.NOTHING for row in rows) or _is_heard(announcement)
-    mails = {delivery.id: delivery for row in rows for delivery in row.deliveries}
-    return Board(
-        rows=rows,
-        untold=untold,
-        counts={status: counts[status] for status in STATUSES},
-        gate=gate_of_all([*(row.gate for row in rows), *(NOT_TOLD for _ in untold[:1] if waits)]),
-        sent=sum(row.notice.state in {NoticeState.RUNNING, NoticeState.LAPSED} for row in rows),
-        in_flight=sum(delivery.state in IN_FLIGHT for delivery in mails.values()),
-    )
-
-
-def row(session: Session, notice_id: UUID, *, now: datetime) -> Row:
-    """Return where one client stands."""
-    found = _rows(session, Notice.id == notice_id, now=now)
-    if not found:
-        raise NoSuchNotice
-    return found[0]
 
 
 def reckon_told(session: Session, desk: Desk, delivery_ids: Collection[UUID], *, now: datetime) -> None:
@@ -508,30 +414,6 @@ def _is_owed(session: Session, delivery: Delivery) -> bool:
     return session.exec(carried.where(DeliveryNotice.delivery_id == delivery.id, unheard)).first() is not None
 
 
-def _rows(session: Session, which: Any, *, now: datetime) -> tuple[Row, ...]:  # noqa: ANN401 - a condition on Notice
-    found = session.exec(
-        select(Notice, Client, Announcement.kind)
-        .join(Client, col(Client.id) == Notice.client_id)
-        .join(Announcement, col(Announcement.id) == Notice.announcement_id)
-        .where(which)
-        .order_by(col(Client.company))
-    ).all()
-    carried, answers, replies = _carried(session, which), _answers(session, which), _replies(session, which, now)
-    rules = _rules(session, {notice.sealed_id for notice, _, _ in found})
-    return tuple(
-        _row(
-            notice,
-            client,
-            waits_of(AnnouncementKind(kind), rules[notice.sealed_id]),
-            carried[notice.id],
-            answers[notice.id],
-            replies=replies[notice.id],
-            now=now,
-        )
-        for notice, client, kind in found
-    )
-
-
 def waits_of(kind: AnnouncementKind, rule: Rule) -> Waits:
     """Return what of a client under this rule a change of this kind waits for."""
     if kind is AnnouncementKind.EMERGENCY and rule.waits:
@@ -541,139 +423,8 @@ def waits_of(kind: AnnouncementKind, rule: Rule) -> Waits:
     return Waits.PERIOD if rule.waits else Waits.NOTHING
 
 
-def _row(
-    notice: Notice,
-    client: Client,
-    waits: Waits,
-    carried: Sequence[tuple[UUID | None, Delivery]],
-    answers: Sequence[Answer],
-    *,
-    replies: int,
-    now: datetime,
-) -> Row:
-    standing = Counter(answer.kind for answer in answers if _stood(answer, now))
-    reached = {contact for contact, delivery in carried if delivery.state is DeliveryState.ACCEPTED}
-    doubtful = [contact for contact, delivery in carried if delivery.state is DeliveryState.UNKNOWN]
-    unknown = 0 if _was_told_by_a_person(notice) else sum(contact not in reached for contact in doubtful)
-    facts = Standing(
-        state=notice.state,
-        holds_until=notice.holds_until,
-        waits=waits,
-        objections=standing[AnswerKind.OBJECTION],
-        terminations=standing[AnswerKind.TERMINATION],
-        consents=sum(_opens(answer, notice, now) for answer in answers),
-        refusals=standing[AnswerKind.REFUSAL],
-        replies=replies,
-        unknown=unknown if notice.channel is Channel.MAIL else 0,
-        excluded=notice.excluded_at is not None or notice.live_at is not None,
-    )
-    return Row(
-        notice=notice,
-        client=client,
-        deliveries=tuple(delivery for _, delivery in carried),
-        answers=tuple(answers),
-        unknown=unknown,
-        waits=waits,
-        gate=gate(facts, now),
-    )
-
-
-def _stood(answer: Answer, at: datetime) -> bool:
-    """Say whether an answer held a gate at an instant: one that was closed later did."""
-    return bool(answer.standing) or (answer.closed_at is not None and answer.answered_at <= at < answer.closed_at)
-
-
-def _opens(answer: Answer, notice: Notice, at: datetime) -> bool:
-    """Say whether an answer had opened a gate by an instant: a consent that a person gave to what is told now."""
-    agreed = answer.kind is AnswerKind.CONSENT and bool(answer.standing) and not answer.machine_like
-    return agreed and answer.edition == notice.edition and answer.answered_at <= at
-
-
 def _rules(session: Session, sealed_ids: Collection[UUID]) -> Mapping[UUID, Rule]:
     return {one.id: one.counted for one in session.exec(select(Sealed).where(col(Sealed.id).in_(sealed_ids)))}
-
-
-def _replies(session: Session, which: Any, at: datetime) -> Mapping[UUID, int]:  # noqa: ANN401 - as _rows
-    """Count what contacts have written and nobody had read at an instant, by notice."""
-    unread = sa.or_(col(Item.open).is_(True), sa.and_(col(Item.opened_at) <= at, col(Item.closed_at) > at))
-    query = (
-        select(Item.about_id, sa.func.count())
-        .join(Notice, col(Notice.id) == Item.about_id)
-        .where(which, Item.kind == ItemKind.UNREAD_REPLY, unread)
-        .group_by(col(Item.about_id))
-    )
-    return defaultdict(int, session.exec(query).all())
-
-
-def _untold(session: Session, announcement: Announcement, rows: Sequence[Row], *, now: datetime) -> tuple[Client, ...]:
-    """Return the clients under contract today whom it concerns and who were not told of all that does; once the change
-    is live, that is no longer asked.
-    """
-    if announcement.state is not AnnouncementState.PUBLISHED:
-        return ()
-    today = local_day(now, zone(provider.get(session).timezone))
-    told = _told_of(session, announcement, [row.notice for row in rows])
-    subject, seen = Subject.of(announcement), dict[Scope, frozenset[str] | None]()
-
-    def concerning(scope: Scope) -> frozenset[str] | None:
-        if scope not in seen:
-            found = subject.seen_by(scope)
-            seen[scope] = None if found is None else _outcomes(found.changes or subject.changes)
-        return seen[scope]
-
-    held = [owed.client for owed in clients.owed(session, today)]
-    wanted = ((client, concerning(client.scope)) for client in held)
-    return tuple(
-        client for client, those in wanted if those is not None and not (client.id in told and those <= told[client.id])
-    )
-
-
-def _told_of(session: Session, announcement: Announcement, told: Sequence[Notice]) -> Mapping[UUID, frozenset[str]]:
-    """Return what each client was told of; one for whom the change has been made, or is not, is told enough."""
-    kept = select(Sealed.id, Sealed.changes).where(Sealed.announcement_id == announcement.id)
-    everything = _outcomes(map(from_json, announcement.changes))
-    said = {
-        sealed_id: everything if changes is None else _outcomes(map(from_json, changes))
-        for sealed_id, changes in session.exec(kept)
-    }
-    return {
-        notice.client_id: everything if notice.live_at or notice.excluded_at else said[notice.sealed_id]
-        for notice in told
-        if not notice.is_left_out
-    }
-
-
-def _outcomes(changes: Iterable[Change]) -> frozenset[str]:
-    """Return what changes lead to, whatever they are called: who is there then, and who is not any more."""
-    return frozenset(f"{'+' if change.after else '-'}{change.key}" for change in changes)
-
-
-def _is_heard(announcement: Announcement) -> bool:
-    """Say whether somebody who has not been told may have a right to wait for, whatever those have who were told."""
-    return announcement.kind in OF_THE_REGISTRY and announcement.aspect != LISTING
-
-
-def _carried(session: Session, which: Any) -> Mapping[UUID, list[tuple[UUID | None, Delivery]]]:  # noqa: ANN401 - as _rows
-    """Return the mails that tell of notices (the first ones and their repeats) with the contact of each, by notice."""
-    grouped: defaultdict[UUID, list[tuple[UUID | None, Delivery]]] = defaultdict(list)
-    query = (
-        select(DeliveryNotice.notice_id, DeliveryNotice.contact_id, Delivery)
-        .join(Delivery, col(Delivery.id) == DeliveryNotice.delivery_id)
-        .join(Notice, col(Notice.id) == DeliveryNotice.notice_id)
-        .where(which, Delivery.letter == letters.NOTICE)
-        .order_by(col(Delivery.id))
-    )
-    for notice_id, contact_id, delivery in session.exec(query):
-        grouped[notice_id].append((contact_id, delivery))
-    return grouped
-
-
-def _answers(session: Session, which: Any) -> Mapping[UUID, list[Answer]]:  # noqa: ANN401 - as _rows
-    grouped: defaultdict[UUID, list[Answer]] = defaultdict(list)
-    query = select(Answer).join(Notice, col(Notice.id) == Answer.notice_id).where(which)
-    for answer in session.exec(query.order_by(col(Answer.answered_at))):
-        grouped[answer.notice_id].append(answer)
-    return grouped
 
 
 def _touched(session: Session, desk: Desk, delivery_ids: Collection[UUID]) -> list[Touched]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+from functools import partial
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -33,13 +34,24 @@ class Forecast:
     last_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """The mails of an announcement in one state and lane."""
+
+    state: DeliveryState
+    lane: int
+    mails: int
+    since: datetime  # when the first was due
+    due_at: datetime  # when the last is
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """How far the mails of one announcement are.
 
     Of `total`, `left` have been taken by a relay, and `under_way` are still to leave; the others were refused, came
-    back, or may have arrived.  `recent` left within `WINDOW`.  Nothing is foretold of what a person has stopped
-    (`is_held`), nor of what has been due for longer while nothing leaves (`is_stalled`).
+    back, or may have arrived.  `recent` left within `WINDOW`, as long as some have not.  Nothing is foretold of what a
+    person has stopped (`is_held`), nor of what has been due for longer while nothing leaves (`is_stalled`).
     """
 
     total: int
@@ -55,11 +67,20 @@ class Progress:
         return 0 < self.total == self.left
 
 
-def progress(session: Session, announcement_id: UUID, *, now: datetime, limits: Limits = NO_LIMITS) -> Progress:
-    """Return how far the notices of an announcement are, with what leaves before the last of them."""
-    found = _counted(session, announcement_id, now)
+def progress(
+    session: Session,
+    announcement_id: UUID,
+    *,
+    now: datetime,
+    limits: Limits = NO_LIMITS,
+    mails: Sequence[Counted] | None = None,
+) -> Progress:
+    """Return how far the notices of an announcement are, with what leaves before the last of them.  `mails`: as
+    `counted` has said.
+    """
+    found = counted(session, announcement_id) if mails is None else mails
     under_way = [one for one in found if one.state in UNDER_WAY]
-    recent = sum(one.recent for one in found)
+    recent = _recent(session, announcement_id, now - WINDOW) if under_way else 0
     is_held = bool(under_way) and (holds.is_held(session) or announcement_id in holds.paused(session))
     is_overdue = bool(under_way) and not recent and min(one.since for one in under_way) < now - WINDOW
     is_stalled = is_overdue and not _taken_since(session, now - WINDOW)
@@ -77,9 +98,21 @@ def progress(session: Session, announcement_id: UUID, *, now: datetime, limits: 
     )
 
 
+def counted(session: Session, announcement_id: UUID) -> Sequence[Counted]:
+    """Count the mails that tell of an announcement, less those that were dropped."""
+    first, last = sa.func.min(col(Delivery.due_at)), sa.func.max(col(Delivery.due_at))
+    query = (
+        sa.select(col(Delivery.state), col(Delivery.lane), sa.func.count(), first, last)
+        .where(col(Delivery.announcement_id) == announcement_id, col(Delivery.letter) == letters.NOTICE)
+        .where(col(Delivery.state) != DeliveryState.DROPPED)
+        .group_by(col(Delivery.state), col(Delivery.lane))
+    )
+    return [Counted(*row) for row in session.execute(query)]
+
+
 def forecast(session: Session, mails: int, *, now: datetime, limits: Limits = NO_LIMITS) -> Forecast:
     """Return when the last of mails that are yet to be put in the outbox would have left, behind those there now."""
-    return _forecast(session, mails, mails + _before(session, letters.BULK, now), now=now, limits=limits)
+    return _forecast(session, mails, partial(_before, session, letters.BULK, now), more=mails, now=now, limits=limits)
 
 
 def pace(session: Session) -> float | None:
@@ -97,30 +130,6 @@ def pace(session: Session) -> float | None:
     return pace_of(session.exec(newest))
 
 
-@dataclass(frozen=True, slots=True)
-class _Counted:
-    """The mails of an announcement in one state and lane."""
-
-    state: DeliveryState
-    lane: int
-    mails: int
-    recent: int
-    since: datetime  # when the first was due
-    due_at: datetime  # when the last is
-
-
-def _counted(session: Session, announcement_id: UUID, now: datetime) -> Sequence[_Counted]:
-    recent = sa.func.sum(sa.case((col(Delivery.accepted_at) > now - WINDOW, 1), else_=0))
-    first, last = sa.func.min(col(Delivery.due_at)), sa.func.max(col(Delivery.due_at))
-    query = (
-        sa.select(col(Delivery.state), col(Delivery.lane), sa.func.count(), recent, first, last)
-        .where(col(Delivery.announcement_id) == announcement_id, col(Delivery.letter) == letters.NOTICE)
-        .where(col(Delivery.state) != DeliveryState.DROPPED)
-        .group_by(col(Delivery.state), col(Delivery.lane))
-    )
-    return [_Counted(*row) for row in session.execute(query)]
-
-
 def _before(session: Session, lane: int, due_at: datetime) -> int:
     """Count what leaves no later than a mail of this lane that is due then: small and urgent lanes go first."""
     sooner = sa.or_(col(Delivery.lane) < lane, sa.and_(col(Delivery.lane) == lane, col(Delivery.due_at) <= due_at))
@@ -129,24 +138,39 @@ def _before(session: Session, lane: int, due_at: datetime) -> int:
     return number
 
 
-def _foretold(session: Session, under_way: Sequence[_Counted], *, now: datetime, limits: Limits) -> Forecast:
+def _foretold(session: Session, under_way: Sequence[Counted], *, now: datetime, limits: Limits) -> Forecast:
     """Return when the last of these leaves; what a relay has put off leaves no sooner than at its next attempt."""
     mails, lane = sum(one.mails for one in under_way), max(one.lane for one in under_way)
     due_at = max(one.due_at for one in under_way)
-    found = _forecast(session, mails, _before(session, lane, due_at), now=now, limits=limits)
+    found = _forecast(session, mails, partial(_before, session, lane, due_at), now=now, limits=limits)
     return replace(found, last_at=max(found.last_at, due_at)) if found.last_at else found
 
 
-def _forecast(session: Session, mails: int, ahead: int, *, now: datetime, limits: Limits) -> Forecast:
-    """`ahead`: how many must leave until the last of `mails` has, itself among them."""
+def _forecast(
+    session: Session, mails: int, ahead: Callable[[], int], *, now: datetime, limits: Limits, more: int = 0
+) -> Forecast:
+    """`ahead` and `more`: how many must leave until the last of `mails` has, itself among them."""
     seen = [one for one in (pace(session), limits.per_minute) if one]
     if not seen and not limits.per_day:
         return Forecast(mails=mails, per_minute=None, last_at=None)
     per_minute, tz = min(seen, default=None), zone(provider.get(session).timezone)
     midnight = datetime.combine(now.astimezone(tz).date(), time(), tzinfo=tz)
     sent_today = _taken_since(session, midnight) if limits.per_day else 0
-    last_at = last_leaves_at(now, ahead, per_minute=per_minute, per_day=limits.per_day, sent_today=sent_today, tz=tz)
+    before = ahead() + more
+    last_at = last_leaves_at(now, before, per_minute=per_minute, per_day=limits.per_day, sent_today=sent_today, tz=tz)
     return Forecast(mails=mails, per_minute=per_minute, last_at=last_at)
+
+
+def _recent(session: Session, announcement_id: UUID, since: datetime) -> int:
+    query = (
+        sa.select(sa.func.count())
+        .select_from(sa.join(Attempt, Delivery, col(Delivery.id) == Attempt.delivery_id))
+        .where(col(Attempt.id) >= first_uuid7(since), col(Attempt.at) > since)
+        .where(col(Attempt.verdict) == Verdict.ACCEPTED, col(Delivery.announcement_id) == announcement_id)
+        .where(col(Delivery.letter) == letters.NOTICE)
+    )
+    number: int = session.execute(query).scalar_one()
+    return number
 
 
 def _taken_since(session: Session, instant: datetime) -> int:

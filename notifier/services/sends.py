@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from notifier.models import (
@@ -19,7 +18,6 @@ from notifier.models import (
     Notice,
     PaperLetter,
 )
-from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.notice_states import NoticeState, NoticeStep
 from notifier.services import announcements, doorbell, events, items, notices, telling
 from notifier.services.events import Happened
@@ -81,12 +79,6 @@ def catch_up(session: Session, *, now: datetime) -> int:
         .where(Announcement.state == AnnouncementState.PUBLISHED)
     )
     return sum(_put_untold_before_a_person(session, one, by=MACHINE, now=now) for one in session.exec(over).all())
-
-
-def waiting(session: Session, announcement_id: UUID) -> int:
-    """Return how many mails of an announcement wait to leave."""
-    query = select(sa.func.count()).select_from(Delivery).where(Delivery.announcement_id == announcement_id)
-    return session.exec(query.where(Delivery.state == DeliveryState.WAITING)).one()
 
 
 def _under_way(session: Session, announcement_id: UUID) -> Announcement:

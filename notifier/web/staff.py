@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
@@ -14,7 +13,7 @@ from flask_babel import gettext as _
 from flask_babel import lazy_gettext as later
 
 from notifier.models import EventKind
-from notifier.services import announcements, clients, events, items, notices, provider, registry
+from notifier.services import announcements, clients, events, items, provider, registry, tallies
 from notifier.web import (
     staff_announcements,
     staff_bounces,
@@ -40,7 +39,7 @@ from notifier.web.current import by, desk, needs, now, profile, reading, transac
 from notifier.web.forms import Form, as_uuid
 
 EVENTS_ON_A_PAGE = 100
-NEWEST = 5  # each needs its whole board counted
+NEWEST = 5
 
 pages = Blueprint("staff", __name__, url_prefix="/staff")
 
@@ -89,10 +88,11 @@ def overview() -> ResponseReturnValue:
             "web/staff/overview.html",
             missing=profile().missing,
             open_items=staff_items.placed(session, items.open_items(session)),
-            boards=[(one, notices.board(session, one.id, now=now())) for one in newest],
+            tallies=tallies.tallies(session, desk(), [one.id for one in newest]),
+            newest=newest,
             published=registry.published(session),
             draft=registry.draft(session),
-            clients=len(clients.everyone(session)),
+            clients=clients.total(session, desk()).clients,
         )
 
 
@@ -122,7 +122,7 @@ def change_provider() -> ResponseReturnValue:
 @needs("read")
 def contracts() -> ResponseReturnValue:
     with reading() as session:
-        under = Counter(pack for _client, _contacts, pack in clients.everyone(session))
+        under = clients.total(session, desk()).under
     return render_template("web/staff/contracts.html", packs=desk().packs.values(), under=under)
 
 

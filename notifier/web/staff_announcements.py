@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from itertools import pairwise
 from typing import Any
@@ -16,26 +16,26 @@ from flask_babel import gettext as _
 from flask_babel import ngettext
 from sqlmodel import Session
 
-from notifier.models import Announcement, AnnouncementState, AnswerKind, Edition, OverrideKind
-from notifier.rules.delivery_states import DeliveryState
-from notifier.rules.gate import Waits
+from notifier.models import Announcement, AnnouncementState, Edition, OverrideKind
 from notifier.services import (
     announcements,
+    boards,
     going_live,
     holds,
     items,
     letters,
-    notices,
     overrides,
     pace,
     paper,
     registry,
+    tallies,
 )
-from notifier.services.notices import Board, Row
+from notifier.services.boards import STATUSES, Page, Row
+from notifier.services.tallies import Tally
 from notifier.web import refusals, staff_items
 from notifier.web.current import by, desk, language, needs, now, reading, timezone, transaction
 from notifier.web.forms import Form, as_uuid
-from notifier.web.refusals import NAMED, REFUSED
+from notifier.web.refusals import REFUSED
 from notifier.web.staff_decisions import name_of
 from notifier.web.staff_drafts import cause_in, day_in, facts_in
 from notifier.web.staff_registry import kind_in, preview_moved, preview_page
@@ -47,18 +47,20 @@ pages = Blueprint("staff_announcements", __name__, url_prefix="/staff/announceme
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
-    """What may be done about a closed gate, beside waiting: whom to exclude, and what waits to be settled."""
+    """For whom it may go live alone; and about a closed gate, beside waiting: whom to exclude, what must be settled."""
 
-    excludable: tuple[Row, ...]
-    to_settle: tuple[Row, ...]
+    ready: Sequence[Row]
+    excludable: Sequence[Row]
+    to_settle: Sequence[Row]
 
 
 @pages.get("")
 @needs("read")
 def listing() -> ResponseReturnValue:
     with reading() as session:
-        boards = [(one, notices.board(session, one.id, now=now())) for one in announcements.newest(session)]
-        return render_template("web/staff/announcements.html", boards=boards)
+        newest = announcements.newest(session)
+        counted = tallies.tallies(session, desk(), [one.id for one in newest])
+        return render_template("web/staff/announcements.html", newest=newest, tallies=counted)
 
 
 @pages.post("")
@@ -104,12 +106,11 @@ def board(announcement_id: UUID) -> ResponseReturnValue:
 def progress(announcement_id: UUID) -> ResponseReturnValue:
     """The part of the board that moves while mails are in flight."""
     with reading() as session:
-        found = notices.board(session, announcements.get(session, announcement_id).id, now=now())
+        found = tallies.tally(session, desk(), announcements.get(session, announcement_id).id)
         fragment = render_template(
             "web/staff/_progress.html",
-            board=found,
-            pace=pace.progress(session, announcement_id, now=now(), limits=desk().mail_limits),
-            trouble=_trouble(found),
+            tally=found,
+            pace=_pace(session, announcement_id, found),
             announcement_id=announcement_id,
         )
     return fragment, HTTPStatus.OK if found.in_flight else STOP_POLLING
@@ -166,25 +167,40 @@ def _board_page(announcement_id: UUID, form: Form, *, status: HTTPStatus = HTTPS
         announcement = announcements.get(session, announcement_id)
         if announcement.state is AnnouncementState.DRAFT:
             return redirect(url_for("staff_drafts.preview", announcement_id=announcement_id))
-        found = notices.board(session, announcement_id, now=now())
-        waiting = [row for row in found.rows if not row.notice.live_at and not row.notice.excluded_at]
-        has_begun = now() >= announcement.effective_at
+        at = now()
+        whole = tallies.whole(session, desk(), announcement, now=at)
+        gate, is_open_for = whole.gate(at), whole.open_now(at) if announcement.per_client else 0
+        asked = request.args.get("status", "")
+        only = asked if asked in STATUSES else ""
+        shown = boards.page(
+            session,
+            announcement,
+            whole.tally.counts,
+            now=at,
+            status=only,
+            after=as_uuid(request.args.get("after", "")),
+            before=as_uuid(request.args.get("before", "")),
+        )
+        has_begun = at >= announcement.effective_at
+        is_due = announcement.state is AnnouncementState.PUBLISHED and has_begun
         page = render_template(
             "web/staff/board.html",
             form=form,
             announcement=announcement,
             announcement_id=announcement_id,
-            board=found,
+            tally=whole.tally,
+            gate=gate,
+            untold=whole.untold,
+            shown=shown,
+            only=only,
             held=holds.is_held(session),
-            pace=pace.progress(session, announcement_id, now=now(), limits=desk().mail_limits),
-            live=sum(row.notice.live_at is not None for row in found.rows),
-            trouble=_trouble(found),
-            ready=[row for row in waiting if has_begun and row.gate.is_open] if announcement.per_client else [],
+            pace=_pace(session, announcement_id, whole.tally),
+            is_open_for=is_open_for,
+            choices=_choices(session, announcement, shown, now=at),
             chosen=_chosen(),
-            may_go_live=_may_go_live(announcement, found, waiting, has_begun=has_begun),
-            opens_at=max(found.gate.opens_at, announcement.effective_at) if found.gate.opens_at else None,
-            choices=_choices(announcement, waiting),
-            waits_for_nobody=bool(found.rows) and all(row.waits is Waits.NOTHING for row in found.rows),
+            may_go_live=is_due and (gate.is_open or is_open_for > 0),
+            opens_at=max(gate.opens_at, announcement.effective_at) if gate.opens_at else None,
+            waits_for_nobody=whole.waits_for_nobody,
             changes=_changes(announcement),
             facts=letters.facts_of(announcement, language()),
             editions=_editions(session, announcement_id),
@@ -200,22 +216,18 @@ def _board_page(announcement_id: UUID, form: Form, *, status: HTTPStatus = HTTPS
     return page, status
 
 
-def _may_go_live(announcement: Announcement, board: Board, waiting: Sequence[Row], *, has_begun: bool) -> bool:
-    """Say whether the gate is open for all, or for some where the change is made client by client."""
-    if announcement.state is not AnnouncementState.PUBLISHED or not has_begun:
-        return False
-    return board.gate.is_open or (announcement.per_client and any(row.gate.is_open for row in waiting))
-
-
-def _choices(announcement: Announcement, waiting: Sequence[Row]) -> Choices:
-    held = [row for row in waiting if not row.gate.is_open]
-    spoken = {AnswerKind.OBJECTION, AnswerKind.TERMINATION, AnswerKind.REFUSAL}
+def _choices(session: Session, announcement: Announcement, shown: Page, *, now: datetime) -> Choices:
+    """Choose among the clients that the page shows; but what must be settled stands on every page."""
+    waiting = [row for row in shown.rows if not row.is_settled] if announcement.per_client else []
     return Choices(
-        excludable=tuple(held) if announcement.per_client else (),
-        to_settle=tuple(
-            row for row in held if any(answer.standing and answer.kind in spoken for answer in row.answers)
-        ),
+        ready=[row for row in waiting if now >= announcement.effective_at and row.gate.is_open],
+        excludable=[row for row in waiting if not row.gate.is_open],
+        to_settle=boards.to_settle(session, announcement, now=now),
     )
+
+
+def _pace(session: Session, announcement_id: UUID, tally: Tally) -> pace.Progress:
+    return pace.progress(session, announcement_id, now=now(), limits=desk().mail_limits, mails=tally.mails)
 
 
 def _editions(session: Session, announcement_id: UUID) -> list[tuple[Edition, str, str]]:
@@ -235,13 +247,6 @@ def _made(before: Edition, after: Edition) -> str:
 
 def _changes(announcement: Announcement) -> list[dict[str, Any]]:
     return [letters.describe(change, language()) for change in announcements.changes_of(announcement)]
-
-
-def _trouble(board: Board) -> list[tuple[str, int]]:
-    """Return what mail servers last said to the mails that wait for another attempt, and to how many."""
-    mails = {delivery.id: delivery for row in board.rows for delivery in row.deliveries}
-    said = Counter(one.last_reply for one in mails.values() if one.state is DeliveryState.WAITING and one.last_reply)
-    return said.most_common(NAMED)
 
 
 def _to_board(announcement_id: UUID) -> ResponseReturnValue:

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import lazy_gettext as later
@@ -22,7 +22,7 @@ from notifier.rules.own_terms import BadOwnTerms, Said
 from notifier.services import clients
 from notifier.services.clients import Contracts, Known, NoSuchClient, Trouble
 from notifier.web.current import LANGUAGES, by, desk, language, needs, now, reading, runtime, transaction
-from notifier.web.forms import Form, uploaded
+from notifier.web.forms import Form, as_uuid, uploaded
 
 TROUBLES: Mapping[Trouble, Any] = MappingProxyType(
     {
@@ -85,10 +85,19 @@ pages = Blueprint("staff_clients", __name__, url_prefix="/staff/clients")
 @pages.get("")
 @needs("read")
 def listing() -> ResponseReturnValue:
-    contracts = Contracts(desk().packs)
+    contracts, asked = Contracts(desk().packs), request.args
+    sought = asked.get("sought", "").strip()
     with reading() as session:
-        listed = [(known, contracts.troubles(known)) for known in clients.listing(session)]
-        return render_template("web/staff/clients.html", clients=listed, troubles=TROUBLES)
+        after, before = as_uuid(asked.get("after", "")), as_uuid(asked.get("before", ""))
+        page = clients.page(session, sought=sought, after=after, before=before)
+        return render_template(
+            "web/staff/clients.html",
+            page=page,
+            listed=[(known, contracts.troubles(known)) for known in page.clients],
+            number=clients.total(session, desk()).clients,
+            sought=sought,
+            troubles=TROUBLES,
+        )
 
 
 @pages.get("/<uuid:client_id>")

@@ -16,7 +16,7 @@ from sqlmodel import Session
 from notifier.models import Announcement, AnnouncementState, Version
 from notifier.rules.kinds import KINDS, OF_THE_REGISTRY
 from notifier.rules.registry_diff import Change
-from notifier.services import announcements, corrections, letters, notices, registry
+from notifier.services import announcements, corrections, letters, registry, tallies
 from notifier.services.announcements import NotPublished
 from notifier.web import refusals
 from notifier.web.current import by, desk, language, needs, now, reading, transaction
@@ -172,8 +172,8 @@ def _meant(session: Session, announcement: Announcement, draft: Version | None) 
 def _page(name: str, announcement_id: UUID, form: Form, *, status: HTTPStatus = HTTPStatus.OK) -> ResponseReturnValue:
     with reading() as session:
         announcement = _shown(session, announcement_id, status)
-        board = notices.board(session, announcement_id, now=now())
-        page = render_template(f"web/staff/{name}.html", form=form, announcement=announcement, board=board)
+        told = tallies.tally(session, desk(), announcement_id).total
+        page = render_template(f"web/staff/{name}.html", form=form, announcement=announcement, told=told)
     return page, status
 
 

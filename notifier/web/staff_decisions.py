@@ -11,7 +11,7 @@ from flask_babel import gettext as _
 from sqlmodel import Session
 
 from notifier.models import Announcement, Override, OverrideKind, User
-from notifier.services import announcements, going_live, notices, overrides
+from notifier.services import announcements, going_live, overrides, tallies
 from notifier.web import refusals
 from notifier.web.current import by, desk, needs, now, reading, timezone, transaction
 from notifier.web.forms import Form, as_uuid
@@ -107,7 +107,7 @@ def _page(
             form=form,
             kind=kind,
             announcement=announcement,
-            board=notices.board(session, announcement_id, now=now()),
+            gate=tallies.whole(session, desk(), announcement, now=now()).gate(now()),
             asked=asked,
             asked_by=name_of(session, asked.asked_by) if asked else "",
             is_mine=asked is not None and asked.asked_by == by(),

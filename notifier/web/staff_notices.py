@@ -16,7 +16,7 @@ from notifier.models import AnnouncementState, Answer, DeliveryNotice, Fetch, It
 from notifier.rules.gate import Waits
 from notifier.rules.registry_diff import from_json
 from notifier.rules.scope import is_limited, reason_of
-from notifier.services import announcements, answers, events, going_live, items, letters, notices, outbox
+from notifier.services import announcements, answers, boards, events, going_live, items, letters, notices, outbox
 from notifier.web import refusals
 from notifier.web.current import by, desk, language, needs, now, reading, transaction
 from notifier.web.forms import Form
@@ -183,7 +183,7 @@ def _page(
     with reading() as session:
         announcement = announcements.get(session, announcement_id)
         _of_this(session, announcement_id, notice_id)
-        row = notices.row(session, notice_id, now=now())
+        row = boards.row(session, notice_id, now=now())
         sealed, changes = session.get_one(Sealed, row.notice.sealed_id), announcements.changes_of(announcement)
         told_of = [letters.describe(from_json(change), language()) for change in sealed.changes or ()]
         told = [row.notice.id, *(delivery.id for delivery in row.deliveries)]

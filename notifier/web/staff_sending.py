@@ -10,7 +10,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 from flask_babel import ngettext
 
-from notifier.services import announcements, holds, notices, relays, sends
+from notifier.services import announcements, holds, relays, sends, tallies
 from notifier.web.current import by, desk, needs, now, reading, transaction
 from notifier.web.forms import Form
 from notifier.web.staff_decisions import name_of
@@ -102,8 +102,7 @@ def cancellation_form(announcement_id: UUID) -> ResponseReturnValue:
         return render_template(
             "web/staff/cancellation.html",
             announcement=announcements.get(session, announcement_id),
-            board=notices.board(session, announcement_id, now=now()),
-            waiting=sends.waiting(session, announcement_id),
+            tally=tallies.tally(session, desk(), announcement_id),
         )
 
 

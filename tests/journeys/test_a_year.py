@@ -29,6 +29,7 @@ from notifier.rules.notice_states import NoticeState
 from notifier.services import (
     announcements,
     answers,
+    boards,
     corrections,
     going_live,
     notices,
@@ -70,7 +71,7 @@ class Year:
         return str(self.session.get_one(Sealed, notice.sealed_id).counted.period)
 
     def gate(self, announcement: Announcement, client: Client, now: datetime) -> tuple[Hold, ...]:
-        return notices.row(self.session, self.notice(announcement, client).id, now=now).gate.holds
+        return boards.row(self.session, self.notice(announcement, client).id, now=now).gate.holds
 
     def send(self, now: datetime) -> Sequence[Mail]:
         return send_due(self.session, self.desk, now=now)
@@ -160,7 +161,7 @@ def spring(year: Year) -> Announcement:
     alpha = year.notice(change, year.alpha)
     assert (change.edition, alpha.edition, alpha.received_on) == (2, 2, date(2026, 3, 16))
     assert alpha.object_by > first_told
-    row = notices.row(session, alpha.id, now=at(3, 17))
+    row = boards.row(session, alpha.id, now=at(3, 17))
     assert [answer.standing for answer in row.answers] == [None]  # what was acknowledged was another text
     assert Hold.OBJECTION in year.gate(change, year.gamma, at(3, 17))  # and an objection stands
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlmodel import Session, col, select
 
 from notifier.adapters.sending import Mail, Outcome, Verdict
-from notifier.models import Announcement, Client, Delivery, DeliveryNotice, Event, EventKind, Notice, OverrideKind
-from notifier.services import going_live, items, outbox, overrides, registry
+from notifier.models import (
+    Announcement,
+    Answer,
+    Client,
+    Delivery,
+    DeliveryNotice,
+    Event,
+    EventKind,
+    Item,
+    Notice,
+    OverrideKind,
+)
+from notifier.rules.gate import Waits
+from notifier.services import boards, going_live, items, keyset, outbox, overrides, pace, registry, tallies
 from notifier.services.desk import Desk
 from tests.factories import PACK
 
@@ -50,6 +63,33 @@ def send_due(
     outbox.settle(session, desk, outcomes, worker="worker", now=now)
     session.flush()
     return mails
+
+
+def assert_same(board: boards.Board, session: Session, desk: Desk, announcement_id: UUID, *, now: datetime) -> None:
+    """What is counted by the set says of the whole what the board says that looks at every client."""
+    announcement = session.get_one(Announcement, announcement_id)
+    whole = tallies.whole(session, desk, announcement, now=now)
+    counted = tallies.tally(session, desk, announcement_id)
+    assert counted.counts == board.counts
+    assert (counted.total, counted.sent, counted.in_flight) == (len(board.rows), board.sent, board.in_flight)
+    assert counted.live == sum(row.notice.live_at is not None for row in board.rows)
+    assert counted.mails == pace.counted(session, announcement_id)
+    companies = sorted((client.filed_as, client.key, client.company) for client in board.untold)
+    assert [company for *_, company in companies] == list(whole.untold.companies)
+    assert whole.untold.number == len(board.untold)
+    assert whole.waits_for_nobody == (bool(board.rows) and all(row.waits is Waits.NOTHING for row in board.rows))
+    closed = session.exec(select(Item.id).where(col(Item.closed_at) > now)).first()
+    if closed or any(row.answers and now < max(_instants(row.answers)) for row in board.rows):
+        return  # a board of the past: a page shows none
+    assert whole.gate(now) == board.gate
+    assert whole.open_now(now) == sum(row.gate.is_open and not row.is_settled for row in board.rows)
+    for status in ("", *boards.STATUSES):
+        shown = boards.page(session, announcement, counted.counts, now=now, status=status)
+        assert shown.rows == tuple(row for row in board.rows if status in {"", row.status})[: keyset.SIZE]
+
+
+def _instants(answers: Iterable[Answer]) -> list[datetime]:
+    return [at for one in answers for at in (one.answered_at, one.closed_at) if at]
 
 
 def notice_of(session: Session, client: Client) -> Notice:

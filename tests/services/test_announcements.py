@@ -13,7 +13,7 @@ from notifier.rules.gate import Hold
 from notifier.rules.notice_states import NoticeState
 from notifier.rules.periods import Period
 from notifier.rules.terms import BadPack
-from notifier.services import announcements, going_live, notices, previews, registry
+from notifier.services import announcements, boards, going_live, notices, previews, registry
 from notifier.services.announcements import EffectiveInPast, EffectiveTooEarly, ReasonMissing
 from notifier.services.desk import Desk
 from notifier.services.going_live import AlreadyLive, EarlierNotLive, GateClosed
@@ -547,11 +547,11 @@ def test_a_client_imported_after_publishing_is_untold_and_holds_the_gate_until_i
     make_client(session, "C-1", company="Acme", contacts=legal)
     announcement = make_announcement(session, desk)
     the_day = run_out(session, desk, announcement)
-    assert notices.board(session, announcement.id, now=the_day).gate.is_open
+    assert boards.board(session, announcement.id, now=the_day).gate.is_open
 
     globex = make_client(session, "C-2", company="Globex", contacts=legal)
 
-    board = notices.board(session, announcement.id, now=the_day)
+    board = boards.board(session, announcement.id, now=the_day)
     assert (board.untold, board.gate.holds, board.gate.opens_at) == ((globex,), (Hold.NOT_TOLD,), None)
     with pytest.raises(GateClosed, match="not_told"):
         going_live.go_live(session, announcement.id, by="ana", now=the_day)
@@ -564,7 +564,7 @@ def test_a_client_imported_after_publishing_is_untold_and_holds_the_gate_until_i
     assert "Acme" not in text_of(mail.content)
     notice = notice_of(session, globex)
     assert (notice.object_by, notice.raised_at) == (date(2026, 5, 11), the_day)  # Tuesday 7 April, two days, 30 days
-    board = notices.board(session, announcement.id, now=the_day)
+    board = boards.board(session, announcement.id, now=the_day)
     assert (board.untold, board.gate.holds, board.gate.opens_at) == ((), (Hold.PERIOD,), notice.object_until)
 
 
@@ -588,7 +588,7 @@ def test_when_the_latecomers_period_is_over_too_the_change_goes_live(session: Se
 
     assert announcement.state == "live"
     make_client(session, "C-3")
-    assert notices.board(session, announcement.id, now=end).untold == ()  # who signs now signs the new list
+    assert boards.board(session, announcement.id, now=end).untold == ()  # who signs now signs the new list
     with pytest.raises(announcements.NotPublished):
         announcements.tell_latecomers(session, desk, announcement.id, by="ana", now=end)
 

@@ -15,7 +15,7 @@ from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.gate import Gate, Hold
 from notifier.rules.links import Keyring, digest
 from notifier.runtime import Runtime
-from notifier.services import announcements, answers, going_live, notices
+from notifier.services import announcements, answers, boards, going_live, notices
 from notifier.services.answers import (
     LinkInvalid,
     NameMissing,
@@ -68,10 +68,10 @@ class Told:
 
     def gate(self) -> Gate:
         end = self.announcement.effective_at
-        return notices.board(self.session, self.announcement.id, now=end).gate
+        return boards.board(self.session, self.announcement.id, now=end).gate
 
     def status(self) -> str:
-        return notices.board(self.session, self.announcement.id, now=NEXT_DAY).rows[0].status
+        return boards.board(self.session, self.announcement.id, now=NEXT_DAY).rows[0].status
 
     def standing(self) -> list[str]:
         query = select(Answer).where(col(Answer.standing).is_(True)).order_by(col(Answer.id))
@@ -256,7 +256,7 @@ def test_each_company_answers_for_itself(session: Session, desk: Desk, group: tu
     assert len(found) == 3
     assert found[acme, AnswerKind.ACKNOWLEDGEMENT] == first
     assert found[globex, AnswerKind.ACKNOWLEDGEMENT] == second
-    rows = notices.board(session, _announcement(session).id, now=NOON).rows
+    rows = boards.board(session, _announcement(session).id, now=NOON).rows
     assert [row.status for row in rows] == ["acknowledged", "objected"]
 
 

@@ -25,7 +25,7 @@ from notifier.rules.links import Keyring
 from notifier.rules.notice_states import NoticeState
 from notifier.rules.terms import Addressees, ReceiptPolicy
 from notifier.runtime import Runtime
-from notifier.services import answers, bounces, items, letters, notices, outbox
+from notifier.services import answers, boards, bounces, items, letters, notices, outbox
 from notifier.services.desk import Desk
 from tests.factories import NOON, make_announcement, make_client, make_contact, make_provider
 from tests.services.stories import (
@@ -555,7 +555,7 @@ def test_what_a_person_writes_back_holds_the_gate_until_it_has_been_read(session
 
     notice = notice_of(session, client)
     assert kinds_of_items(session) == ["returned_mail", "unread_reply"]
-    assert Hold.REPLY in notices.row(session, notice.id, now=LATER).gate.holds
+    assert Hold.REPLY in boards.row(session, notice.id, now=LATER).gate.holds
     with pytest.raises(bounces.NoteMissing):
         bounces.read(session, kept.id, note=" ", by="user:1", now=LATER)
     bounces.read(session, kept.id, note="Recorded as an objection.", by="user:1", now=LATER)

@@ -22,6 +22,7 @@ from notifier.rules.terms import Mode
 from notifier.services import (
     announcements,
     answers,
+    boards,
     clients,
     corrections,
     going_live,
@@ -69,7 +70,7 @@ class Story:
         return made
 
     def told(self, announcement: Announcement) -> set[str]:
-        rows = notices.board(self.session, announcement.id, now=NOON).rows
+        rows = boards.board(self.session, announcement.id, now=NOON).rows
         return {row.client.key for row in rows}
 
     def texts(self, letter: str = "notice") -> dict[str, str]:
@@ -107,7 +108,7 @@ def test_a_subprocessor_that_lowers_the_security_needs_each_clients_consent(stor
     announcement = story.publish()
     send_due(story.session, story.desk, now=NOON)
 
-    (row,) = notices.board(story.session, announcement.id, now=NOON).rows
+    (row,) = boards.board(story.session, announcement.id, now=NOON).rows
     assert (announcement.kind, row.waits, row.gate.holds) == (
         AnnouncementKind.SUBPROCESSOR, Waits.CONSENT, (Hold.CONSENT,)
     )  # fmt: skip
@@ -203,7 +204,7 @@ def test_an_emergency_that_lowers_the_security_waits_for_consent_alone(story: St
     measures = {"measures_en": "Keys.", "measures_fr": "Des clés."}
     announcement = story.publish(date(2026, 3, 5), kind=AnnouncementKind.EMERGENCY, facts=measures)
 
-    (row,) = notices.board(story.session, announcement.id, now=NOON).rows
+    (row,) = boards.board(story.session, announcement.id, now=NOON).rows
 
     assert row.waits is Waits.CONSENT
 
@@ -222,7 +223,7 @@ def test_only_the_clients_that_use_an_entry_are_told_and_the_gate_waits_for_nobo
     send_due(story.session, story.desk, now=NOON)
 
     assert story.told(announcement) == {"C-1", "C-3"}
-    board = notices.board(story.session, announcement.id, now=NOON)
+    board = boards.board(story.session, announcement.id, now=NOON)
     assert board.untold == ()
     assert (seen.clients, seen.unconcerned) == (2, 1)
     assert {(one.reason.services, one.reason.unstated, one.clients) for one in seen.reasons} == {
@@ -394,12 +395,12 @@ def test_a_client_that_comes_to_use_a_service_is_told_as_a_latecomer(story: Stor
     story.session.add(late)
     story.session.flush()
 
-    assert [one.key for one in notices.board(story.session, announcement.id, now=later).untold] == ["C-2"]
+    assert [one.key for one in boards.board(story.session, announcement.id, now=later).untold] == ["C-2"]
     with pytest.raises(going_live.GateClosed, match="not_told"):
         going_live.go_live(story.session, announcement.id, by="ana", now=announcement.effective_at + 60 * A_DAY)
     assert announcements.tell_latecomers(story.session, story.desk, announcement.id, by="ana", now=later) == 1
     assert (announcement.edition, notice_of(story.session, late).edition) == (1, 1)
-    assert notices.board(story.session, announcement.id, now=later).untold == ()
+    assert boards.board(story.session, announcement.id, now=later).untold == ()
 
 
 def test_a_client_whom_more_of_an_announcement_comes_to_concern_is_told_anew_with_its_whole_period(
@@ -422,7 +423,7 @@ def test_a_client_whom_more_of_an_announcement_comes_to_concern_is_told_anew_wit
     story.session.flush()
     later = NOON + 60 * A_DAY
     notices.lapse_due(story.session, now=later)
-    board = notices.board(story.session, announcement.id, now=later)
+    board = boards.board(story.session, announcement.id, now=later)
     assert [one.key for one in board.untold] == ["C-2"]
     assert {row.client.key: row.gate.holds for row in board.rows} == {"C-1": (), "C-2": (Hold.NOT_TOLD,)}
 
@@ -432,7 +433,7 @@ def test_a_client_whom_more_of_an_announcement_comes_to_concern_is_told_anew_wit
     notice = notice_of(story.session, widened)
     assert (announcement.edition, notice.edition, notice_of(story.session, other).edition) == (2, 2, 1)
     assert notice.object_by > before
-    (row,) = (row for row in notices.board(story.session, announcement.id, now=later).rows if row.client.key == "C-2")
+    (row,) = (row for row in boards.board(story.session, announcement.id, now=later).rows if row.client.key == "C-2")
     assert row.gate.holds == (Hold.PERIOD,)
     assert not [answer for answer in row.answers if answer.standing]
     newest = max(story.mails("notice"), key=lambda one: one.created_at)
@@ -456,7 +457,7 @@ def test_a_correction_lets_go_of_the_clients_whom_nothing_concerns_any_more_and_
         by="ana", now=NOON + A_DAY,
     )  # fmt: skip
 
-    statuses = {row.client.key: row.status for row in notices.board(story.session, announcement.id, now=NOON).rows}
+    statuses = {row.client.key: row.status for row in boards.board(story.session, announcement.id, now=NOON).rows}
     assert statuses == {"C-1": "sending", "C-2": "excluded"}
     assert list(story.texts("withdrawn")) == ["dpo@c-2.example"]
     assert "concerns nothing any more that you use" in " ".join(story.texts("withdrawn")["dpo@c-2.example"].split())
@@ -583,7 +584,7 @@ def test_whom_a_correction_left_out_is_told_when_a_later_one_concerns_it_again(
             by="ana", now=NOON + days * A_DAY,
         )  # fmt: skip
 
-    board = notices.board(story.session, announcement.id, now=NOON + 2 * A_DAY)
+    board = boards.board(story.session, announcement.id, now=NOON + 2 * A_DAY)
     assert board.untold == ()
     assert {row.client.key: row.gate.is_open for row in board.rows} == {"C-1": False, "C-2": False}
     waiting = [one.address for one in story.mails("notice") if one.state.value == "waiting"]
@@ -603,10 +604,10 @@ def test_whom_a_correction_left_out_is_told_when_it_comes_to_use_what_changes(st
     client.services = ["Backup", "Compute"]
     story.session.flush()
 
-    assert [one.key for one in notices.board(story.session, announcement.id, now=NOON + A_DAY).untold] == ["C-2"]
+    assert [one.key for one in boards.board(story.session, announcement.id, now=NOON + A_DAY).untold] == ["C-2"]
     later = NOON + 2 * A_DAY
     assert announcements.tell_latecomers(story.session, story.desk, announcement.id, by="ana", now=later) == 1
-    board = notices.board(story.session, announcement.id, now=later)
+    board = boards.board(story.session, announcement.id, now=later)
     assert (board.untold, notice_of(story.session, client).excluded_at) == ((), None)
     assert not any(row.gate.is_open for row in board.rows)
 

@@ -32,6 +32,7 @@ from notifier.rules.notice_states import NoticeState
 from notifier.services import (
     announcements,
     answers,
+    boards,
     corrections,
     going_live,
     notices,
@@ -148,8 +149,8 @@ def text_of(mail: bytes) -> str:
     return str(part.get_content())
 
 
-def board(story: Story, now: datetime) -> notices.Row:
-    (row,) = notices.board(story.session, story.announcement.id, now=now).rows
+def board(story: Story, now: datetime) -> boards.Row:
+    (row,) = boards.board(story.session, story.announcement.id, now=now).rows
     return row
 
 
@@ -229,7 +230,7 @@ def test_whoever_was_told_learns_what_differs_and_the_others_are_told_of_this_ed
     differs = {address for address, text in mails.items() if REPLACES in text}
     assert differs == {"dpo@c-1.example"}
     assert all("Lyon" in text for text in mails.values())
-    assert notices.board(session, announcement.id, now=LATER).untold == ()
+    assert boards.board(session, announcement.id, now=LATER).untold == ()
 
 
 def test_acknowledgements_lapse_with_a_correction_and_objections_carry_over(story: Story) -> None:
@@ -331,7 +332,7 @@ def test_a_correction_leaves_a_client_alone_for_whom_the_change_is_not_made(sess
     announcement = make_announcement(session, desk)
     announcement.per_client = True
     send_due(session, desk, now=NOON)
-    excluded, other = notices.board(session, announcement.id, now=NOON).rows
+    excluded, other = boards.board(session, announcement.id, now=NOON).rows
     going_live.exclude(session, excluded.notice.id, why="It stays.", by="ana", now=NOON)
 
     Story(session, desk, other.client, announcement).correct()
@@ -603,7 +604,7 @@ def test_a_client_for_whom_it_is_live_is_not_told_that_it_comes_later(session: S
     send_due(session, desk, now=NOON)
     the_day = announcement.effective_at
     notices.lapse_due(session, now=the_day)
-    first, second = notices.board(session, announcement.id, now=the_day).rows
+    first, second = boards.board(session, announcement.id, now=the_day).rows
     going_live.go_live(session, announcement.id, notice_ids=[first.notice.id], by="ana", now=the_day)
 
     corrections.postpone(session, desk, announcement.id, effective_on=SUMMER, reasons=BOTH, by="ana", now=the_day)

@@ -12,7 +12,17 @@ from sqlmodel import Session
 from notifier.models import Announcement, AnnouncementKind, AnnouncementState, Client, EventKind, Notice, OverrideKind
 from notifier.rules.gate import Hold
 from notifier.rules.periods import Period
-from notifier.services import announcements, answers, corrections, going_live, notices, outbox, overrides, registry
+from notifier.services import (
+    announcements,
+    answers,
+    boards,
+    corrections,
+    going_live,
+    notices,
+    outbox,
+    overrides,
+    registry,
+)
 from notifier.services.desk import Desk
 from notifier.services.going_live import (
     AlreadyLive,
@@ -166,7 +176,7 @@ def test_an_objection_that_was_settled_after_the_start_held_the_start(story: Sto
     announcement = story.announce(per_client=False)
     story.object(0)
     settled = THE_DAY + A_DAY
-    (row, *_) = notices.board(story.session, announcement.id, now=THE_DAY).rows
+    (row, *_) = boards.board(story.session, announcement.id, now=THE_DAY).rows
     answers.settle(story.session, row.answers[0].id, note="Agreed by telephone.", by="user:ana", now=settled)
 
     with pytest.raises(GateClosed, match="objection"):
@@ -248,7 +258,7 @@ def test_excluding_the_one_who_objects_finishes_it_and_leaves_that_one_as_it_was
 
     assert (announcement.state, announcement.live_at) == (AnnouncementState.LIVE, THE_DAY)
     assert story.live() == [False, True, True]
-    assert notices.board(story.session, announcement.id, now=THE_DAY).counts["excluded"] == 1
+    assert boards.board(story.session, announcement.id, now=THE_DAY).counts["excluded"] == 1
     with pytest.raises(AlreadyLive):
         story.go_live(announcement, THE_DAY + A_DAY)
 
@@ -317,7 +327,7 @@ def test_a_window_that_outlasts_the_period_holds_nothing_and_stays_open_after_th
 
     token, last = token_for(session, desk, "dpo@c-001.example"), notice.object_until - timedelta(seconds=1)
     answers.terminate(session, desk, token, notice.id, name="C. Roy", now=last)
-    (row,) = notices.board(session, announcement.id, now=last).rows
+    (row,) = boards.board(session, announcement.id, now=last).rows
     assert (row.status, row.answers[0].late) == ("terminated", False)
     assert not notice.live_in_breach
 
@@ -471,10 +481,10 @@ def test_a_client_reached_after_a_breach_is_known_to_have_been(story: Story) -> 
 
 def test_the_gate_names_every_reason_and_when_it_opens_if_time_alone_is_missing(story: Story) -> None:
     announcement = story.announce()
-    board = notices.board(story.session, announcement.id, now=NOON)
+    board = boards.board(story.session, announcement.id, now=NOON)
     assert (board.gate.holds, board.gate.opens_at) == ((Hold.PERIOD,), story.notice(1).object_until)
 
     story.object(0)
 
-    board = notices.board(story.session, announcement.id, now=NOON)
+    board = boards.board(story.session, announcement.id, now=NOON)
     assert (board.gate.holds, board.gate.opens_at) == ((Hold.OBJECTION, Hold.PERIOD), None)

@@ -26,7 +26,7 @@ from notifier.rules.entries import Place
 from notifier.rules.gate import Hold
 from notifier.rules.kinds import BadFacts
 from notifier.rules.notice_states import NoticeState
-from notifier.services import announcements, answers, going_live, notices, outbox, previews, registry
+from notifier.services import announcements, answers, boards, going_live, notices, outbox, previews, registry
 from notifier.services.announcements import EffectiveInPast, NotADraft, NotPublished, Prohibited, WrongKind
 from notifier.services.answers import NotAsked
 from notifier.services.desk import Desk
@@ -172,7 +172,7 @@ def test_each_kind_is_told_by_mail_with_the_rights_that_the_contract_gives(
     notice = notice_of(session, client)
     assert (notice.state, notice.received_on) == (NoticeState.RUNNING, NOON.date())  # everybody's receipt is recorded
     assert rights(session, desk) == case.may
-    board = notices.board(session, announcement.id, now=NOON)
+    board = boards.board(session, announcement.id, now=NOON)
     assert (board.gate.holds, board.counts["silent"]) == (case.holds, 1)
     assert announcement.state is (AnnouncementState.LIVE if case.live else AnnouncementState.PUBLISHED)
     assert bool(notice.live_at) == case.live
@@ -206,7 +206,7 @@ def test_a_client_confirms_that_it_has_stopped_exporting_health_data(session: Se
         statement=said, now=NOON + A_DAY,
     )  # fmt: skip
 
-    (row,) = notices.board(session, announcement.id, now=NOON + A_DAY).rows
+    (row,) = boards.board(session, announcement.id, now=NOON + A_DAY).rows
     assert row.status == "confirmed"
     assert [answer.statement for answer in row.answers] == [said]
     assert len(deliveries(session, "receipt")) == 1
@@ -225,7 +225,7 @@ def test_the_loss_of_a_certificate_that_reaches_nobody_at_a_client_is_put_before
 
     assert notice_of(session, client).state is NoticeState.UNREACHED
     assert kinds_of_items(session, announcement) == ["refused_delivery"]
-    assert notices.board(session, announcement.id, now=NOON).gate.is_open  # it has happened all the same
+    assert boards.board(session, announcement.id, now=NOON).gate.is_open  # it has happened all the same
 
 
 def test_a_mail_about_a_lost_certificate_that_comes_back_takes_its_receipt_with_it(
@@ -282,7 +282,7 @@ def test_access_from_outside_the_eea_says_by_which_safeguards(session: Session, 
     assert "The safeguards in English" in text_of(mail.content)
     a_year_later = NOON + 365 * A_DAY
     notices.lapse_due(session, now=a_year_later)
-    assert notices.board(session, announcement.id, now=a_year_later).gate.holds == (Hold.CONSENT,)  # silence is no
+    assert boards.board(session, announcement.id, now=a_year_later).gate.holds == (Hold.CONSENT,)  # silence is no
     assert notice_of(session, client).live_at is None
 
 
@@ -401,8 +401,8 @@ def say(
     return verb(session, desk, token, one.notice.id, name="Camille Roy", machine_like=machine_like, now=now)
 
 
-def by_key(session: Session, announcement: Announcement, *, now: datetime) -> dict[str, notices.Row]:
-    return {row.client.key: row for row in notices.board(session, announcement.id, now=now).rows}
+def by_key(session: Session, announcement: Announcement, *, now: datetime) -> dict[str, boards.Row]:
+    return {row.client.key: row for row in boards.board(session, announcement.id, now=now).rows}
 
 
 def test_an_emergency_states_what_protects_the_data(session: Session, desk: Desk) -> None:

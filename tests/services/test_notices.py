@@ -17,7 +17,7 @@ from notifier.rules.gate import Hold
 from notifier.rules.moulds import Mould, MouldError
 from notifier.rules.notice_states import IllegalNoticeStep, NoticeState
 from notifier.rules.terms import Addressees
-from notifier.services import answers, notices, outbox
+from notifier.services import answers, boards, notices, outbox
 from notifier.services.desk import Desk
 from notifier.services.notices import NoSuchNotice, ReceiptInFuture, ReceiptTooEarly
 from tests.factories import NOON, PACK, make_announcement, make_client, make_provider
@@ -98,7 +98,7 @@ def test_a_receipt_later_than_presumed_moves_the_last_day_and_a_letter_says_so(s
     assert "8 April 2026" in entity["last_day"]
     opened = answers.open_link(session, token_for(session, desk, FIRST, "later_last_day"), now=A_WEEK_LATER)
     assert [told.notice.id for told in opened.told] == [notice.id]
-    assert notices.board(session, announcement.id, now=A_WEEK_LATER).gate.opens_at == notice.object_until
+    assert boards.board(session, announcement.id, now=A_WEEK_LATER).gate.opens_at == notice.object_until
 
 
 def test_whoever_is_told_first_starts_the_clock_where_the_contract_says_so(session: Session, desk: Desk) -> None:
@@ -138,7 +138,7 @@ def test_a_mail_that_several_clients_share_starts_each_ones_clock(session: Sessi
 def test_a_mail_proved_to_have_arrived_starts_the_clock(session: Session, desk: Desk) -> None:
     client, announcement = announce(session, desk)
     send_due(session, desk, now=NOON, verdicts={"dpo@c-001.example": Verdict.UNKNOWN})
-    assert notices.board(session, announcement.id, now=NOON).counts["unknown"] == 1
+    assert boards.board(session, announcement.id, now=NOON).counts["unknown"] == 1
     assert kinds_of_items(session) == ["unknown_delivery"]
 
     (mail,) = deliveries(session)
@@ -173,7 +173,7 @@ def test_a_late_failure_voids_a_deemed_receipt(session: Session, desk: Desk) -> 
     notice = notice_of(session, client)
     assert (notice.state, notice.received_on, notice.received_how) == (NoticeState.UNREACHED, None, "")
     after_the_period = datetime(2026, 5, 1, tzinfo=UTC)
-    assert notices.board(session, announcement.id, now=after_the_period).gate.holds == (Hold.UNREACHED,)
+    assert boards.board(session, announcement.id, now=after_the_period).gate.holds == (Hold.UNREACHED,)
 
 
 def test_one_refusal_does_not_matter_where_one_contact_told_is_enough(session: Session, desk: Desk) -> None:
@@ -412,7 +412,7 @@ def test_the_board_counts_every_client_once_by_what_matters_most(session: Sessio
         if status == "terminated":
             answers.terminate(session, desk, token, notice_id, name="Camille Roy", now=NOON)
 
-    board = notices.board(session, announcement.id, now=NOON)
+    board = boards.board(session, announcement.id, now=NOON)
     counted = {status: count for status, count in board.counts.items() if count}
     assert counted == dict.fromkeys(
         ("acknowledged", "objected", "terminated", "silent", "unreached", "unknown", "sending"), 1

@@ -12,7 +12,7 @@ import pytest
 from sqlmodel import Session
 
 from notifier.models import Announcement, AnnouncementKind, AnnouncementState, EventKind, Override, OverrideKind
-from notifier.services import announcements, corrections, going_live, notices, overrides, previews
+from notifier.services import announcements, boards, corrections, going_live, overrides, previews
 from notifier.services.announcements import EffectiveTooEarly, SentTooLate
 from notifier.services.desk import Desk
 from notifier.services.overrides import NoSuchOverride, NotOverridable, SamePerson, StartedInFuture, WhyMissing
@@ -92,7 +92,7 @@ def test_a_maintenance_may_leave_until_its_last_lawful_instant_and_not_a_moment_
     publish(session, desk, session.get_one(Announcement, draft.id), now=latest)
 
     send_due(session, desk, now=latest)
-    board = notices.board(session, draft.id, now=latest)
+    board = boards.board(session, draft.id, now=latest)
     assert board.gate.is_open  # no single client holds it
     assert board.counts["unreached"] == 1  # and yet it shows whom nobody reached
     assert kinds_of_items(session, draft) == ["unreachable_client"]

@@ -10,7 +10,17 @@ import pytest
 from sqlmodel import Session
 
 from notifier.models import Announcement, Client, OverrideKind
-from notifier.services import announcements, clients, corrections, going_live, notices, overrides, own_lists, registry
+from notifier.services import (
+    announcements,
+    boards,
+    clients,
+    corrections,
+    going_live,
+    notices,
+    overrides,
+    own_lists,
+    registry,
+)
 from notifier.services.clients import NoSuchClient
 from notifier.services.desk import Desk
 from tests.factories import NOON, REASONS, make_client, make_entry, make_provider, make_version
@@ -49,8 +59,8 @@ class Story:
         notice = self.row(announcement, key, now).notice
         going_live.exclude(self.session, notice.id, why="It stays.", by="ana", now=now)
 
-    def row(self, announcement: Announcement, key: str, now: datetime) -> notices.Row:
-        rows = notices.board(self.session, announcement.id, now=now).rows
+    def row(self, announcement: Announcement, key: str, now: datetime) -> boards.Row:
+        rows = boards.board(self.session, announcement.id, now=now).rows
         return next(row for row in rows if row.client.key == key)
 
     def names(self, key: str, on: date) -> list[str]:

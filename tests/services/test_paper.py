@@ -14,7 +14,7 @@ from notifier.models import Announcement, Client, EventKind, PaperLetter, PaperS
 from notifier.rules.gate import Hold
 from notifier.rules.notice_states import NoticeState
 from notifier.rules.terms import Channel, Unclaimed
-from notifier.services import corrections, going_live, notices, outbox, paper
+from notifier.services import boards, corrections, going_live, outbox, paper
 from notifier.services.desk import Desk
 from notifier.services.paper import BadPaper, Fault, NotNow, Proof, Return, Shown
 from tests.factories import NOON, PACK, REASONS, make_announcement, make_client, make_provider
@@ -104,7 +104,7 @@ def test_a_client_that_refuses_mail_has_its_period_from_its_letter_and_not_from_
     assert kinds_of_items(session, announcement) == ["paper_to_print"]
 
     letter = send_letter(session, desk, client, announcement)
-    waiting = notices.row(session, notice.id, now=MUCH_LATER)
+    waiting = boards.row(session, notice.id, now=MUCH_LATER)
     assert Hold.NOT_RECEIVED in waiting.gate.holds
     assert kinds_of_items(session, announcement) == []
 
@@ -112,7 +112,7 @@ def test_a_client_that_refuses_mail_has_its_period_from_its_letter_and_not_from_
 
     assert (notice.state, notice.received_on) == (NoticeState.RUNNING, date(2026, 3, 18))
     assert notice.object_by == date(2026, 4, 17)  # 30 days from the handing over
-    row = notices.row(session, notice.id, now=at(19))
+    row = boards.row(session, notice.id, now=at(19))
     assert (row.gate.holds, row.gate.opens_at) == ((Hold.PERIOD,), notice.object_until)
 
 
@@ -125,7 +125,7 @@ def test_the_copy_of_a_client_that_refuses_mail_neither_reaches_it_nor_fails_to(
     outbox.returned(session, desk, copy.id, by="user:ana", evidence="no such user", now=at(3))
 
     assert notice_of(session, client).state is NoticeState.RAISED
-    assert Hold.UNREACHED not in notices.board(session, announcement.id, now=at(3)).gate.holds
+    assert Hold.UNREACHED not in boards.board(session, announcement.id, now=at(3)).gate.holds
 
 
 def test_a_client_without_any_contact_is_told_by_letter_all_the_same(session: Session, desk: Desk) -> None:
@@ -420,7 +420,7 @@ def test_a_letter_that_comes_back_leaves_the_client_unreached_and_before_a_perso
 
     assert notice_of(session, client).state is NoticeState.UNREACHED
     assert kinds_of_items(session, announcement) == ["unreachable_client"]
-    assert Hold.UNREACHED in notices.board(session, announcement.id, now=MUCH_LATER).gate.holds
+    assert Hold.UNREACHED in boards.board(session, announcement.id, now=MUCH_LATER).gate.holds
     (shown,) = letters_of(session, announcement)
     assert (shown.letter.state, shown.why) == (PaperState.RETURNED, "unknown_address")
 

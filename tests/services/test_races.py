@@ -31,6 +31,7 @@ from notifier.runtime import Runtime
 from notifier.services import (
     announcements,
     answers,
+    boards,
     corrections,
     going_live,
     items,
@@ -349,7 +350,7 @@ def the_day(runtime: Runtime, announcement_id: UUID) -> datetime:
 
 def notice_ids(runtime: Runtime, announcement_id: UUID) -> list[UUID]:
     with runtime.reading() as session:
-        return [row.notice.id for row in notices.board(session, announcement_id, now=NOON).rows]
+        return [row.notice.id for row in boards.board(session, announcement_id, now=NOON).rows]
 
 
 def object_for(runtime: Runtime, notice_id: UUID, address: str) -> Callable[[Session], str]:
@@ -459,7 +460,7 @@ def test_an_exclusion_in_the_midst_of_an_answer_waits_for_it(postgresql: Runtime
 
     assert trouble is None
     with postgresql.reading() as session:
-        assert notices.row(session, first, now=NOON).status == "excluded"
+        assert boards.row(session, first, now=NOON).status == "excluded"
 
 
 def test_a_correction_in_the_midst_of_an_answer_waits_for_it_and_keeps_it(postgresql: Runtime, announced: UUID) -> None:
@@ -474,7 +475,7 @@ def test_a_correction_in_the_midst_of_an_answer_waits_for_it_and_keeps_it(postgr
 
     assert isinstance(corrected, Announcement)
     with postgresql.reading() as session:
-        row = notices.row(session, first, now=NOON)
+        row = boards.row(session, first, now=NOON)
         assert (row.status, row.notice.edition, row.answers[0].edition) == ("objected", 2, 1)
 
 
@@ -547,7 +548,7 @@ def test_a_consent_that_is_given_while_the_text_is_corrected_is_none_to_the_corr
     )
 
     with postgresql.reading() as session:
-        row = notices.row(session, notice_id, now=NOON + 2 * A_DAY)
+        row = boards.row(session, notice_id, now=NOON + 2 * A_DAY)
         assert (row.gate.is_open, row.answers) == (False, ())
 
 

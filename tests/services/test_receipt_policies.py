@@ -15,7 +15,7 @@ from notifier.rules.gate import Hold
 from notifier.rules.notice_states import NoticeState
 from notifier.rules.periods import Counting, Period
 from notifier.rules.terms import Addressees, Channel, ReceiptPolicy
-from notifier.services import answers, corrections, going_live, notices, outbox
+from notifier.services import answers, boards, corrections, going_live, notices, outbox
 from notifier.services.answers import NotDisplayed
 from notifier.services.desk import Desk
 from tests.factories import NOON, PACK, make_announcement, make_client, make_provider
@@ -67,7 +67,7 @@ class Story:
         answers.display(self.session, self.desk, token_for(self.session, self.desk, address, letter), now=now)
 
     def holds(self, now: datetime) -> tuple[Hold, ...]:
-        return notices.board(self.session, self.announcement.id, now=now).gate.holds
+        return boards.board(self.session, self.announcement.id, now=now).gate.holds
 
 
 def tell(

@@ -11,7 +11,7 @@ from notifier.adapters.sending import Verdict
 from notifier.models import Announcement, Client, Delivery, EventKind
 from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.gate import Hold
-from notifier.services import answers, items, notices, outbox
+from notifier.services import answers, boards, items, notices, outbox
 from notifier.services.desk import Desk
 from notifier.services.outbox import NoSuchDelivery, NotRepeatable
 from tests.factories import NOON, make_announcement, make_client, make_provider
@@ -105,8 +105,8 @@ def test_a_mail_that_may_not_have_arrived_holds_no_client_that_a_person_has_told
 
     notices.record_receipt(session, desk, told, received_on=NOON.date(), how="by hand", by="user:1", now=NOON)
 
-    assert Hold.UNKNOWN not in notices.row(session, told, now=NOON).gate.holds
-    assert Hold.UNKNOWN in notices.row(session, notice_of(session, globex).id, now=NOON).gate.holds
+    assert Hold.UNKNOWN not in boards.row(session, told, now=NOON).gate.holds
+    assert Hold.UNKNOWN in boards.row(session, notice_of(session, globex).id, now=NOON).gate.holds
 
 
 def test_a_repeat_never_tells_of_a_notice_that_the_first_mail_did_not_carry(session: Session, desk: Desk) -> None:
@@ -175,12 +175,12 @@ def test_pressing_twice_sends_one_repeat(session: Session, desk: Desk, address: 
 def test_an_unknown_mail_whose_repeat_was_accepted_holds_the_gate_no_longer(session: Session, desk: Desk) -> None:
     acme, _, announcement = make_group(session, desk)
     unknown = send_to_nobody(session, desk, Verdict.UNKNOWN)
-    assert Hold.UNKNOWN in notices.board(session, announcement.id, now=NOON).gate.holds
+    assert Hold.UNKNOWN in boards.board(session, announcement.id, now=NOON).gate.holds
 
     repeat(session, desk, unknown, acme, address=SHARED)
     send_due(session, desk, now=NOON)
 
-    board = notices.board(session, announcement.id, now=NOON)
+    board = boards.board(session, announcement.id, now=NOON)
     assert (board.gate.holds, board.counts["unknown"], board.counts["silent"]) == ((Hold.PERIOD,), 0, 2)
     assert kinds_of_items(session) == []
     states = session.exec(select(Delivery.state).order_by(Delivery.purpose)).all()
@@ -196,4 +196,4 @@ def test_an_unknown_mail_to_one_contact_holds_the_gate_although_another_was_reac
 
     send_due(session, desk, now=NOON, verdicts={"second@acme.example": Verdict.UNKNOWN})
 
-    assert Hold.UNKNOWN in notices.board(session, announcement.id, now=NOON).gate.holds
+    assert Hold.UNKNOWN in boards.board(session, announcement.id, now=NOON).gate.holds

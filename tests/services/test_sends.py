@@ -13,7 +13,7 @@ from notifier.adapters.sending import Outcome, Verdict
 from notifier.models import Announcement, Delivery, EventKind, Notice
 from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.notice_states import NoticeState
-from notifier.services import corrections, holds, notices, outbox, sends
+from notifier.services import boards, corrections, holds, outbox, sends, tallies
 from notifier.services.desk import Desk
 from tests.factories import NOON, REASONS, make_announcement, make_client, make_provider
 from tests.services.stories import deliveries, happened, kinds_of_items, send_due
@@ -82,7 +82,7 @@ def test_cancelling_drops_what_waits_and_puts_each_untold_client_before_a_person
     assert states(session) == ["accepted", "dropped", "dropped"]
     assert send_due(session, desk, now=LATER) == []
     assert kinds_of_items(session, announced) == ["unreachable_client"] * 2
-    board = notices.board(session, announced.id, now=LATER + timedelta(days=400))
+    board = boards.board(session, announced.id, now=LATER + timedelta(days=400))
     assert not board.gate.is_open
     assert [event.data["untold"] for event in happened(session, EventKind.SEND_CANCELLED)] == [2]
 
@@ -149,5 +149,5 @@ def test_what_is_withdrawn_is_neither_paused_nor_cancelled(
 def test_how_many_wait_is_counted(session: Session, desk: Desk, announced: Announcement) -> None:
     hand_over_first(session, desk)
 
-    assert sends.waiting(session, announced.id) == 2
+    assert tallies.tally(session, desk, announced.id).waiting == 2
     assert session.exec(select(Delivery.id).where(Delivery.state == DeliveryState.WAITING)).all()

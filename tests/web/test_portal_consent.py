@@ -9,7 +9,7 @@ from time_machine import Traveller
 from notifier.models import AnnouncementState, AnswerKind, Item, ItemKind
 from notifier.rules.gate import Hold
 from notifier.runtime import Runtime
-from notifier.services import answers, corrections, going_live, notices
+from notifier.services import answers, boards, corrections, going_live
 from tests.web.visiting import LATER, Page, Visitor, clock, emergency, of_kind, runtime, told
 
 __all__ = ["clock", "runtime"]
@@ -38,7 +38,7 @@ def exporter(runtime: Runtime, clock: Traveller) -> Visitor:
 def holds(visitor: Visitor) -> tuple[Hold, ...]:
     made = visitor.announcement()
     with Session(visitor.runtime.engine) as session:
-        return notices.board(session, made.id, now=made.effective_at).gate.holds
+        return boards.board(session, made.id, now=made.effective_at).gate.holds
 
 
 def links(visitor: Visitor) -> list[str]:

@@ -33,7 +33,7 @@ def file(content: str) -> dict[str, object]:
 
 def companies(clerk: Staffer) -> list[str]:
     with clerk.runtime.reading() as session:
-        return [client.company for client, _contacts, _pack in clients.everyone(session)]
+        return [one.client.company for one in clients.listing(session)]
 
 
 def test_checking_a_file_shows_what_would_happen_and_changes_nothing(desk_clerk: Staffer) -> None:

@@ -1,8 +1,10 @@
-"""relays and their limits."""
+"""relays and their limits; what boards are counted by."""
 
 import sqlalchemy as sa
 import sqlmodel.sql.sqltypes
 from alembic import op
+
+from notifier.rules.registry_diff import slug
 
 revision = "0009"
 down_revision = "0008"
@@ -36,6 +38,43 @@ NOW = [*BEFORE, "relay_failing"]
 
 Instant = sqlmodel.sql.sqltypes.UTCDateTime
 Text = sqlmodel.sql.sqltypes.AutoString
+PlainlyOrdered = sa.String().with_variant(sa.String(collation="C"), "postgresql")
+
+# What the counts of a board depend on.  For each table: which announcement a row is of (NULL: of whoever it may concern);
+# on SQLite, which runs a trigger for each row, the columns of which an update matters.
+OF_ITS_NOTICE = "(SELECT announcement_id FROM notice WHERE id = {row}.notice_id)"
+WATCHED = {
+    "announcement": ("{row}.id", "kind, aspect, state, changes, edition"),
+    "notice": (
+        "{row}.announcement_id",
+        "sealed_id, state, holds_until, channel, edition, received_how, live_at, excluded_at, excluded_why",
+    ),
+    "sealed": ("{row}.announcement_id", "rule, changes"),
+    "answer": (OF_ITS_NOTICE, "kind, standing, edition, machine_like"),
+    "item": ("(SELECT announcement_id FROM notice WHERE id = {row}.about_id)", "open"),
+    "delivery": ("{row}.announcement_id", "state, lane, due_at, last_reply"),
+    "delivery_notice": (OF_ITS_NOTICE, "contact_id"),
+    "client": ("NULL", "company, filed_as, services, regions, options"),
+    "terms": ("NULL", "pack, signed_on, replaced_at"),
+}
+VERBS = ("INSERT", "UPDATE", "DELETE")
+# SQLite: what happens to every mail, and changes no count.
+IN_FLIGHT = "('waiting', 'claimed', 'handing_over')"
+UNCHANGED = {
+    ("delivery", "UPDATE"): (
+        f"OLD.state IN {IN_FLIGHT} AND NEW.state IN {IN_FLIGHT}"
+        " AND OLD.lane = NEW.lane AND OLD.due_at = NEW.due_at AND OLD.last_reply = NEW.last_reply"
+    ),
+    ("delivery_notice", "INSERT"): f"(SELECT state FROM delivery WHERE id = NEW.delivery_id) IN {IN_FLIGHT}",  # noqa: S608 - our words
+}
+# SQLite: the one row of each is made with the first thing that it is of.
+FIRST = {
+    ("announcement", "INSERT"): "INSERT INTO board_stamp (announcement_id, stamp) VALUES (NEW.id, 0); ",
+    ("client", "INSERT"): (
+        "INSERT INTO board_stamp (announcement_id, stamp) SELECT NULL, 0"
+        " WHERE NOT EXISTS (SELECT 1 FROM board_stamp WHERE announcement_id IS NULL); "
+    ),
+}
 
 
 def _check(values: list[str]) -> None:
@@ -86,6 +125,72 @@ def upgrade() -> None:
         "ix_delivery_lease", "delivery", ["lease_until"], sqlite_where=is_leased, postgresql_where=is_leased
     )
     _check(NOW)
+    _file_clients()
+    _stamp()
+
+
+def _file_clients() -> None:
+    """Let lists of clients be walked and searched in one order on every database."""
+    op.add_column("client", sa.Column("filed_as", PlainlyOrdered, nullable=False, server_default=""))
+    known = op.get_bind().execute(sa.text("SELECT id, company FROM client")).all()
+    filed = [{"one": client_id, "as": slug(company)} for client_id, company in known]
+    if filed:
+        op.get_bind().execute(sa.text("UPDATE client SET filed_as = :as WHERE id = :one"), filed)
+    if op.get_bind().dialect.name != "sqlite":
+        op.execute('ALTER TABLE client ALTER COLUMN key TYPE VARCHAR COLLATE "C"')
+    op.create_index("ix_client_filed_as", "client", ["filed_as", "key"])
+
+
+def _stamp() -> None:
+    """Let every change of what a board counts change a number in the same transaction."""
+    number = sa.BigInteger().with_variant(sa.Integer, "sqlite")
+    op.create_table(
+        "board_stamp",
+        sa.Column("id", number, nullable=False),
+        sa.Column("announcement_id", sa.Uuid(), nullable=True),
+        sa.Column("stamp", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_board_stamp")),
+    )
+    op.create_index(op.f("ix_board_stamp_announcement_id"), "board_stamp", ["announcement_id"])
+    op.execute(
+        "INSERT INTO board_stamp (announcement_id, stamp) SELECT id, 0 FROM announcement"
+        " UNION ALL SELECT NULL, 0 WHERE EXISTS (SELECT 1 FROM client)"
+    )
+    for table in WATCHED:
+        for verb in VERBS:
+            _watch(table, verb)
+
+
+def _watch(table: str, verb: str) -> None:
+    of, columns = WATCHED[table]
+    row, name = "OLD" if verb == "DELETE" else "NEW", f"stamp_{table}_{verb.lower()}"
+    if op.get_bind().dialect.name == "sqlite":
+        same, first = UNCHANGED.get((table, verb)), FIRST.get((table, verb), "")
+        event, when = f"UPDATE OF {columns}" if verb == "UPDATE" else verb, f"WHEN NOT ({same})" if same else ""
+        stamp = f"UPDATE board_stamp SET stamp = random() WHERE announcement_id IS {of.format(row=row)}"  # noqa: S608 - our words
+        op.execute(f"CREATE TRIGGER {name} AFTER {event} ON {table} {when} BEGIN {first}{stamp}; END")
+        return
+    # One row for each statement: it waits for no other transaction, as changing one row would.
+    found = f"SELECT DISTINCT {of.format(row='changed')}::uuid AS announcement_id FROM changed"  # noqa: S608 - our words
+    kept = "" if of == "NULL" else " WHERE announcement_id IS NOT NULL"
+    stamps = f"SELECT announcement_id, floor(random() * 9007199254740992)::bigint FROM ({found}) AS found{kept}"  # noqa: S608 - our words
+    op.execute(
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+        f" INSERT INTO board_stamp (announcement_id, stamp) {stamps}; RETURN NULL; END $$"
+    )
+    op.execute(
+        f"CREATE TRIGGER {name} AFTER {verb} ON {table} REFERENCING {row} TABLE AS changed"
+        f" FOR EACH STATEMENT EXECUTE FUNCTION {name}()"
+    )
+
+
+def _unwatch(table: str, verb: str) -> None:
+    name = f"stamp_{table}_{verb.lower()}"
+    if op.get_bind().dialect.name == "sqlite":
+        op.execute(f"DROP TRIGGER {name}")
+        return
+    op.execute(f"DROP TRIGGER {name} ON {table}")
+    op.execute(f"DROP FUNCTION {name}()")
 
 
 def _fill() -> None:
@@ -97,6 +202,14 @@ def _fill() -> None:
 
 
 def downgrade() -> None:
+    for table in WATCHED:
+        for verb in VERBS:
+            _unwatch(table, verb)
+    op.drop_table("board_stamp")
+    op.drop_index("ix_client_filed_as", table_name="client")
+    op.drop_column("client", "filed_as")
+    if op.get_bind().dialect.name != "sqlite":
+        op.execute('ALTER TABLE client ALTER COLUMN key TYPE VARCHAR COLLATE "default"')
     _check(BEFORE)
     op.drop_index("ix_delivery_due", table_name="delivery")
     op.create_index("ix_delivery_due", "delivery", ["state", "lane", "due_at"])
