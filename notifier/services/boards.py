@@ -198,6 +198,8 @@ def page(
     """
     total = sum(counts.values())
     number = counts.get(status, 0) if status else total
+    if not number:
+        return Page(rows=(), before=None, after=None)
     if number <= FEW or number * RARE < total:
         found = keyset.cut(session, _sorted(session, announcement.id, status), after=after, before=before)
     elif status:
@@ -208,8 +210,12 @@ def page(
     return Page(rows=_marked(session, announcement, rows, now=now), before=found.before, after=found.after)
 
 
-def to_settle(session: Session, announcement: Announcement, *, now: datetime) -> tuple[Row, ...]:
+def to_settle(
+    session: Session, announcement: Announcement, counts: Mapping[str, int], *, now: datetime
+) -> tuple[Row, ...]:
     """Return the clients who have said something that keeps the gate closed; no more than a page of them."""
+    if not any(counts[status] for status in ("objected", "terminated", "refused")):
+        return ()
     spoken = [AnswerKind.OBJECTION, AnswerKind.TERMINATION, AnswerKind.REFUSAL]
     said = select(Answer.notice_id).where(col(Answer.kind).in_(spoken), col(Answer.standing).is_(True))
     query = select(Client.id).join(Notice, col(Notice.client_id) == Client.id)

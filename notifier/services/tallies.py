@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import partial
+from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -244,42 +245,55 @@ def _trouble(session: Session, announcement_id: UUID) -> list[tuple[str, int]]:
 
 
 def _untold(session: Session, announcement: Announcement, today: date) -> Untold:
-    """Look at every client under contract; once the change is live, that is no longer asked."""
+    """Look at every client under contract; once the change is live, that is no longer asked.
+
+    Those who have the same of ours and were told the same are asked about once, and nearly always none is untold.
+    """
     if announcement.state is not AnnouncementState.PUBLISHED:
         return Untold()
-    concern, scopes = Concern.of(session, announcement), dict[tuple[str, str, str], Scope]()
-    settled = sa.or_(col(Notice.live_at).is_not(None), col(Notice.excluded_at).is_not(None))
-    left_out = sa.and_(col(Notice.excluded_at).is_not(None), col(Notice.excluded_why) == CONCERNS_NO_MORE)
-    theirs = sa.and_(col(Notice.client_id) == col(Client.id), col(Notice.announcement_id) == announcement.id)
-    held = select(Terms.id).where(Terms.client_id == Client.id, col(Terms.signed_on) <= today)
-    query = (
-        sa.select(
-            col(Client.id),
-            col(Client.company),
-            *(sa.cast(column, sa.Text) for column in (col(Client.services), col(Client.regions), col(Client.options))),
-            col(Notice.sealed_id),
-            settled,
-            left_out,
-        )
-        .select_from(sa.outerjoin(Client, Notice, theirs))
-        .where(held.where(col(Terms.replaced_at).is_(None)).exists())
-        .order_by(col(Client.filed_as), col(Client.key))
-        .execution_options(yield_per=ROWS_AT_ONCE)
-    )
+    concern = Concern.of(session, announcement)
+    alike = session.execute(_held(announcement, today).distinct()).all()
+    untold = {tuple(one) for one in alike if _is_untold(concern, *one)}
+    if not untold:
+        return Untold()
+    every = _held(announcement, today, col(Client.id), col(Client.company))
+    every = every.order_by(col(Client.filed_as), col(Client.key)).execution_options(yield_per=ROWS_AT_ONCE)
     number, companies, of_less = 0, list[str](), set[UUID]()
-    for client_id, company, services, regions, options, sealed_id, is_settled, is_left_out in session.execute(query):
-        written = services, regions, options
-        scope = scopes.get(written) or scopes.setdefault(written, _scope(*written))
-        told = concern.told(sealed_id, is_settled=is_settled) if sealed_id and not is_left_out else None
-        if concern.is_untold(scope, told):
+    for client_id, company, *stands in session.execute(every):
+        if tuple(stands) in untold:
             number += 1
             companies += [company] if number <= SHOWN else []
-            of_less |= {client_id} if sealed_id else set()
+            of_less |= {client_id} if stands[3] else set()
     others = _alike(_groups(session, announcement.id, but=of_less)) if of_less else None
     return Untold(number=number, companies=companies, of_less=len(of_less), standings=others)
 
 
-def _scope(services: str, regions: str, options: str) -> Scope:
-    return Scope(
-        services=tuple(json.loads(services)), regions=tuple(json.loads(regions)), options=tuple(json.loads(options))
+def _held(announcement: Announcement, today: date, *shown: Any) -> sa.Select[Any]:  # noqa: ANN401 - columns
+    """Clients under contract: what they have of ours, as it is written, and what their notice told them, if any."""
+    theirs = sa.and_(col(Notice.client_id) == col(Client.id), col(Notice.announcement_id) == announcement.id)
+    terms = select(Terms.id).where(Terms.client_id == Client.id, col(Terms.signed_on) <= today)
+    return (
+        sa.select(
+            *shown,
+            *(sa.cast(column, sa.Text) for column in (col(Client.services), col(Client.regions), col(Client.options))),
+            col(Notice.sealed_id),
+            sa.or_(col(Notice.live_at).is_not(None), col(Notice.excluded_at).is_not(None)),
+            sa.and_(col(Notice.excluded_at).is_not(None), col(Notice.excluded_why) == CONCERNS_NO_MORE),
+        )
+        .select_from(sa.outerjoin(Client, Notice, theirs))
+        .where(terms.where(col(Terms.replaced_at).is_(None)).exists())
     )
+
+
+def _is_untold(
+    concern: Concern,
+    services: str,
+    regions: str,
+    options: str,
+    sealed_id: UUID | None,
+    is_settled: bool,  # noqa: FBT001 - as above
+    is_left_out: bool,  # noqa: FBT001 - as above
+) -> bool:
+    has = [tuple(json.loads(written)) for written in (services, regions, options)]
+    told = concern.told(sealed_id, is_settled=is_settled) if sealed_id and not is_left_out else None
+    return concern.is_untold(Scope(services=has[0], regions=has[1], options=has[2]), told)

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
-from sqlmodel import Session, col
+from sqlmodel import Session, col, select
 
 from notifier.adapters.sending import Verdict
 from notifier.models import (
@@ -31,7 +31,8 @@ from notifier.models import (
 from notifier.models.base import first_uuid7
 from notifier.rules.bounces import BounceKind
 from notifier.rules.delivery_states import DeliveryState
-from notifier.services import holds, letters
+from notifier.services import holds, letters, stamps
+from notifier.services.desk import Desk
 
 LATELY = timedelta(minutes=15)
 A_DAY = timedelta(days=1)
@@ -76,7 +77,7 @@ class Answers:
     mails: Mapping[tuple[str, int], int]
 
 
-def vitals(session: Session, *, now: datetime) -> Vitals:
+def vitals(session: Session, desk: Desk, *, now: datetime) -> Vitals:
     return Vitals(
         due=_due(session, now),
         retrying=_number(
@@ -90,7 +91,7 @@ def vitals(session: Session, *, now: datetime) -> Vitals:
         webhooks=_webhooks(session, now),
         endpoints=_by(session, col(Endpoint.enabled)),
         items=_items(session),
-        notices=_notices(session),
+        notices=_notices(session, desk),
         events=session.execute(sa.select(sa.func.max(col(Event.id)))).scalar_one() or 0,
     )
 
@@ -165,10 +166,20 @@ def _items(session: Session) -> Mapping[str, Queue]:
     return {kind.value: Queue(number, since) for kind, number, since in found}
 
 
-def _notices(session: Session) -> Mapping[str, int]:
-    under_way = sa.select(col(Announcement.id)).where(col(Announcement.state) == AnnouncementState.PUBLISHED)
-    found = _by(session, col(Notice.state), col(Notice.announcement_id).in_(under_way))
-    return {state.value: number for state, number in found.items()}
+def _notices(session: Session, desk: Desk) -> Mapping[str, int]:
+    """They are as many as the clients: counted again only after something has happened to one."""
+    under_way = session.exec(select(Announcement.id).where(Announcement.state == AnnouncementState.PUBLISHED)).all()
+    seen = stamps.stamps(session, under_way)
+    known = tuple(sorted((one.hex, seen[one]) for one in under_way if one in seen))
+    return stamps.kept(
+        desk,
+        "notices under way",
+        known if len(known) == len(under_way) else None,
+        lambda: {
+            state.value: number
+            for state, number in _by(session, col(Notice.state), col(Notice.announcement_id).in_(under_way)).items()
+        },
+    )
 
 
 def _by(session: Session, column: Any, *conditions: sa.ColumnElement[bool]) -> dict[Any, int]:  # noqa: ANN401 - a column

@@ -196,7 +196,7 @@ def _board_page(announcement_id: UUID, form: Form, *, status: HTTPStatus = HTTPS
             held=holds.is_held(session),
             pace=_pace(session, announcement_id, whole.tally),
             is_open_for=is_open_for,
-            choices=_choices(session, announcement, shown, now=at),
+            choices=_choices(session, announcement, whole.tally, shown, now=at),
             chosen=_chosen(),
             may_go_live=is_due and (gate.is_open or is_open_for > 0),
             opens_at=max(gate.opens_at, announcement.effective_at) if gate.opens_at else None,
@@ -216,13 +216,13 @@ def _board_page(announcement_id: UUID, form: Form, *, status: HTTPStatus = HTTPS
     return page, status
 
 
-def _choices(session: Session, announcement: Announcement, shown: Page, *, now: datetime) -> Choices:
+def _choices(session: Session, announcement: Announcement, tally: Tally, shown: Page, *, now: datetime) -> Choices:
     """Choose among the clients that the page shows; but what must be settled stands on every page."""
     waiting = [row for row in shown.rows if not row.is_settled] if announcement.per_client else []
     return Choices(
         ready=[row for row in waiting if now >= announcement.effective_at and row.gate.is_open],
         excludable=[row for row in waiting if not row.gate.is_open],
-        to_settle=boards.to_settle(session, announcement, now=now),
+        to_settle=boards.to_settle(session, announcement, tally.counts, now=now),
     )
 
 

@@ -142,7 +142,7 @@ def _is_here() -> bool:
 
 def _figures() -> Response:
     with runtime().reading() as session:
-        found = vitals.vitals(session, now=now())
+        found = vitals.vitals(session, runtime().desk, now=now())
         health = relays.health(session, runtime().desk, now=now())
         totals = cast("Tally", current_app.extensions["notifier.tally"]).totals(session, now())
     registry = CollectorRegistry(auto_describe=False)

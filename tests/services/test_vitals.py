@@ -37,16 +37,16 @@ def story(session: Session, desk: Desk) -> Session:
     return session
 
 
-def signs(session: Session) -> Vitals:
-    return vitals.vitals(session, now=LATER)
+def signs(session: Session, desk: Desk) -> Vitals:
+    return vitals.vitals(session, desk, now=LATER)
 
 
 def mails(session: Session) -> list[Delivery]:
     return list(session.exec(select(Delivery).order_by(col(Delivery.address))))
 
 
-def test_an_instance_that_has_done_nothing_has_nothing_to_say(session: Session) -> None:
-    found = signs(session)
+def test_an_instance_that_has_done_nothing_has_nothing_to_say(session: Session, desk: Desk) -> None:
+    found = signs(session, desk)
 
     assert set(found.due) == set(vitals.LANES)
     assert {*found.due.values(), found.unknown, found.webhooks} == {Queue()}
@@ -54,14 +54,14 @@ def test_an_instance_that_has_done_nothing_has_nothing_to_say(session: Session) 
     assert vitals.answers(session, since=None, until=None) == Answers(0, {})
 
 
-def test_what_is_due_is_counted_by_lane_with_its_age(story: Session) -> None:
+def test_what_is_due_is_counted_by_lane_with_its_age(story: Session, desk: Desk) -> None:
     first, second, *_ = mails(story)
     first.lane, first.due_at = letters.URGENT, NOON + A_MINUTE
     second.due_at = LATER + A_MINUTE
     story.add_all([first, second])
     story.flush()
 
-    found = signs(story)
+    found = signs(story, desk)
 
     assert found.due == {
         letters.URGENT: Queue(1, NOON + A_MINUTE),
@@ -71,13 +71,13 @@ def test_what_is_due_is_counted_by_lane_with_its_age(story: Session) -> None:
     assert found.retrying == 1
 
 
-def test_what_a_worker_holds_is_no_longer_due(story: Session) -> None:
+def test_what_a_worker_holds_is_no_longer_due(story: Session, desk: Desk) -> None:
     for row, state in zip(mails(story), ("claimed", "handing_over", "handing_over", "accepted"), strict=True):
         row.state = DeliveryState(state)
         story.add(row)
     story.flush()
 
-    found = signs(story)
+    found = signs(story, desk)
 
     assert found.in_hand == {"claimed": 1, "handing_over": 2}
     assert found.due[letters.BULK] == Queue()
@@ -86,19 +86,19 @@ def test_what_a_worker_holds_is_no_longer_due(story: Session) -> None:
 def test_an_unknown_mail_is_as_old_as_the_attempt_that_made_it_so(story: Session, desk: Desk) -> None:
     send_due(story, desk, now=NOON + A_MINUTE, verdicts={"dpo@c-002.example": Verdict.UNKNOWN})
 
-    found = signs(story)
+    found = signs(story, desk)
 
     assert found.unknown == Queue(1, NOON + A_MINUTE)
     assert found.items["unknown_delivery"].number == 1
 
 
-def test_a_mail_that_is_unknown_without_an_attempt_is_as_old_as_itself(story: Session) -> None:
+def test_a_mail_that_is_unknown_without_an_attempt_is_as_old_as_itself(story: Session, desk: Desk) -> None:
     row = mails(story)[0]
     row.state = DeliveryState.UNKNOWN
     story.add(row)
     story.flush()
 
-    assert signs(story).unknown == Queue(1, NOON)
+    assert signs(story, desk).unknown == Queue(1, NOON)
 
 
 def test_answers_are_counted_by_verdict_and_code_and_by_round(story: Session, desk: Desk) -> None:
@@ -137,7 +137,7 @@ def test_an_answer_that_comes_late_to_an_old_attempt_is_seen(story: Session) -> 
     assert vitals.answers(story, since=NOON, until=None).mails == {("accepted", 250): 1}
 
 
-def test_relays_are_told_apart_and_what_they_said_long_ago_is_left_out(story: Session) -> None:
+def test_relays_are_told_apart_and_what_they_said_long_ago_is_left_out(story: Session, desk: Desk) -> None:
     minutes = (
         ("one.example:25", "accepted", 1),
         ("two.example:25", "deferred", 14),
@@ -147,10 +147,10 @@ def test_relays_are_told_apart_and_what_they_said_long_ago_is_left_out(story: Se
         story.add(Attempt(delivery_id=row.id, number=1, verdict=verdict, peer=peer, at=LATER - ago * A_MINUTE))
     story.flush()
 
-    assert signs(story).relays == {("one.example:25", "accepted"): 1, ("two.example:25", "deferred"): 1}
+    assert signs(story, desk).relays == {("one.example:25", "accepted"): 1, ("two.example:25", "deferred"): 1}
 
 
-def test_webhooks_that_are_due_and_endpoints_that_are_off_are_counted(story: Session) -> None:
+def test_webhooks_that_are_due_and_endpoints_that_are_off_are_counted(story: Session, desk: Desk) -> None:
     last = events.history(story, limit=1000)[-1].id or 0
     for enabled in (True, False, False):
         story.add(
@@ -161,35 +161,35 @@ def test_webhooks_that_are_due_and_endpoints_that_are_off_are_counted(story: Ses
         story.add(WebhookDelivery(endpoint_id=endpoint.id, event_id=last, body="", due_at=due_at))
     story.flush()
 
-    found = signs(story)
+    found = signs(story, desk)
 
     assert found.webhooks == Queue(2, NOON)
     assert found.endpoints == {True: 1, False: 2}
     assert found.events == last
 
 
-def test_open_items_are_counted_by_kind_and_closed_ones_are_not(story: Session) -> None:
+def test_open_items_are_counted_by_kind_and_closed_ones_are_not(story: Session, desk: Desk) -> None:
     first, second = uuid7(), uuid7()
     for about, at in ((first, NOON), (second, NOON + A_MINUTE)):
         items.open_item(story, ItemKind.OBJECTION, about=about, announcement=None, now=at)
     items.open_item(story, ItemKind.TERMINATION, about=first, announcement=None, now=NOON)
     items.close_items(story, ItemKind.TERMINATION, about=first, by="test", now=LATER)
 
-    assert signs(story).items == {"objection": Queue(2, NOON)}
+    assert signs(story, desk).items == {"objection": Queue(2, NOON)}
 
 
 def test_notices_of_what_is_done_are_left_out(story: Session, desk: Desk) -> None:
     send_due(story, desk, now=NOON)
 
-    assert signs(story).notices == {"running": 4}
+    assert signs(story, desk).notices == {"running": 4}
     story.execute(sa.text("UPDATE announcement SET state = 'live'"))
-    assert signs(story).notices == {}
+    assert signs(story, desk).notices == {}
 
 
-def test_mails_that_came_back_are_counted_for_a_day(story: Session) -> None:
+def test_mails_that_came_back_are_counted_for_a_day(story: Session, desk: Desk) -> None:
     for number, hours in enumerate((1, 23, 25)):
         facts: dict[str, Any] = {"kind": BounceKind.FAILED, "how": BounceDoor.FILE, "report": {}, "content": b""}
         story.add(BounceMail(received_at=LATER - timedelta(hours=hours), digest=str(number), **facts))
     story.flush()
 
-    assert signs(story).bounces == {kind.value: 2 * (kind is BounceKind.FAILED) for kind in BounceKind}
+    assert signs(story, desk).bounces == {kind.value: 2 * (kind is BounceKind.FAILED) for kind in BounceKind}
