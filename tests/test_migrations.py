@@ -213,6 +213,20 @@ def test_lists_that_were_copied_for_each_version_say_the_same_as_before(engine_o
     assert counts(engine_of_0002)["entry"] == 5
 
 
+def test_whatever_a_board_counts_is_watched(empty_engine: sa.Engine) -> None:
+    """SQLite forgets the triggers of a table that a migration makes anew."""
+    wiring.migrate(empty_engine)
+
+    is_sqlite = empty_engine.dialect.name == "sqlite"
+    listed = "SELECT name FROM sqlite_master WHERE type = 'trigger'" if is_sqlite else "SELECT tgname FROM pg_trigger"
+    with empty_engine.connect() as connection:
+        found = set(connection.exec_driver_sql(listed).scalars())
+    watched = (
+        "announcement", "notice", "sealed", "answer", "item", "delivery", "delivery_notice", "client", "terms",
+    )  # fmt: skip
+    assert {f"stamp_{table}_{verb}" for table in watched for verb in ("insert", "update", "delete")} <= found
+
+
 def test_migrating_again_changes_nothing(empty_engine: sa.Engine, tmp_path: Path) -> None:
     schema.migrate(empty_engine)
     fill(empty_engine, tmp_path / "data")

@@ -39,17 +39,15 @@ class Slice:
     after: UUID | None = None
 
 
-def cut(
-    session: Session, find: Find, *, after: UUID | None = None, before: UUID | None = None, size: int = SIZE
-) -> Slice:
+def cut(session: Session, find: Find, *, after: UUID | None = None, before: UUID | None = None) -> Slice:
     """Return the page that follows or precedes a client; the first one where that is not known or nothing is there."""
     asked = before or after
     place = place_of(session, asked) if asked else None
     backwards = before is not None and place is not None
-    found = find(place, backwards, size + 1)
-    is_more, ids = len(found) > size, found[:size]
+    found = find(place, backwards, SIZE + 1)
+    is_more, ids = len(found) > SIZE, found[:SIZE]
     if place and (not ids or (backwards and not is_more)):
-        return cut(session, find, size=size)  # a first page is a whole one
+        return cut(session, find)  # a first page is a whole one
     if backwards:
         ids.reverse()
     is_first, is_last = place is None, not (backwards or is_more)
