@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -12,9 +13,10 @@ from notifier.models import AnnouncementKind, AnnouncementState, Attempt, Delive
 from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.notice_states import NoticeState
 from notifier.runtime import now
-from notifier.services import registry
+from notifier.services import keyset, registry
 from tests.factories import REASONS, make_client
 from tests.web.staffing import Staffer, clock, deliver, desk_clerk, runtime
+from tests.web.visiting import Page
 
 __all__ = ["clock", "desk_clerk", "runtime"]
 
@@ -476,3 +478,66 @@ def test_the_preview_says_how_long_sending_would_take(with_draft: Staffer) -> No
 
     assert "If it is published now: 1 mail. How fast they leave is not known before some have left." in before
     assert "If it is published now: 1 mail. At 20 a minute, the last will have left" in after
+
+
+# --- by the page -----------------------------------------------------------------------------------------------------
+
+
+def test_a_long_board_is_walked_by_links_that_keep_the_status_asked_for(
+    desk_clerk: Staffer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keyset, "SIZE", 2)
+    board = desk_clerk.announce(*({} for _ in range(5)))
+    desk_clerk.deliver()
+    desk_clerk.objects("Acme 4")
+
+    first = desk_clerk.get(f"{board}?status=silent").text
+    (following,) = [link for link in Page(first).links if "after=" in link]
+    second = desk_clerk.get(following).text
+    (preceding,) = [link for link in Page(second).links if "before=" in link]
+
+    assert listed(first) == ["Acme 0", "Acme 1"]
+    assert listed(second) == ["Acme 2", "Acme 3"]
+    assert 'rel="next"' not in second
+    assert listed(desk_clerk.get(preceding).text) == ["Acme 0", "Acme 1"]
+    assert "Only: silent." in second
+    for page in (first, second):  # the numbers are those of the whole
+        assert "<strong>4</strong> silent" in page
+        assert "<strong>1</strong> objected" in page
+
+
+def test_a_number_beside_the_bar_leads_to_those_clients(desk_clerk: Staffer) -> None:
+    board = desk_clerk.announce({}, {})
+    desk_clerk.deliver()
+    desk_clerk.objects("Acme 1")
+
+    (link,) = [link for link in Page(desk_clerk.get(board).text).links if "status=objected" in link]
+
+    assert listed(desk_clerk.get(link).text) == ["Acme 1"]
+
+
+@pytest.mark.parametrize("asked", ["status=nonsense", "after=nobody", f"before={uuid4()}", "status=&after="])
+def test_an_address_that_asks_for_nothing_known_shows_the_first_page(desk_clerk: Staffer, asked: str) -> None:
+    board = desk_clerk.announce()
+
+    page = desk_clerk.get(f"{board}?{asked}")
+
+    assert page.status_code == 200
+    assert listed(page.text) == ["Acme 0"]
+
+
+def test_what_must_be_settled_stands_on_every_page(desk_clerk: Staffer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyset, "SIZE", 1)
+    board = desk_clerk.announce({}, {})
+    desk_clerk.deliver()
+    desk_clerk.objects("Acme 1")
+
+    page = desk_clerk.get(board).text
+
+    assert listed(page) == ["Acme 0"]
+    assert f"{desk_clerk.notice('Acme 1').id}#answers" in page
+
+
+def listed(page: str) -> list[str]:
+    """The companies in the table of a board."""
+    return re.findall(r'<th scope="row"><a href="[^"]+">([^<]+)</a></th>', page)

@@ -1,5 +1,6 @@
 """The clients: importing them from the CRM's list, and each one's contract, own terms and contacts."""
 
+import re
 from io import BytesIO
 from typing import Any
 from uuid import UUID
@@ -11,10 +12,11 @@ from notifier.models import Role, Terms
 from notifier.rules.kinds import AnnouncementKind
 from notifier.rules.periods import Backward, Counting
 from notifier.rules.terms import OVERRIDABLE, Addressees, Channel, Mode, ReceiptPolicy, Silence
-from notifier.services import clients
+from notifier.services import clients, keyset
 from notifier.web.words import WORDS
 from tests.factories import PACK, make_client
 from tests.web.staffing import Staffer, clock, desk_clerk, runtime
+from tests.web.visiting import Page
 
 __all__ = ["clock", "desk_clerk", "runtime"]
 
@@ -266,3 +268,25 @@ def test_names_and_terms_are_shown_as_text(desk_clerk: Staffer) -> None:
 )
 def test_whatever_a_contract_says_has_words_for_it(family: str, names: list[str]) -> None:
     assert set(names) <= set(WORDS[family])
+
+
+def test_a_long_list_is_walked_by_links_and_searched(desk_clerk: Staffer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keyset, "SIZE", 2)
+    with desk_clerk.runtime.transaction() as session:
+        for number, company in enumerate(("Acme", "Écluse", "Éclair", "Globex", "ECL")):
+            make_client(session, f"C-{number}", company=company)
+
+    first = desk_clerk.get("/staff/clients?sought=écl").text
+    (following,) = [link for link in Page(first).links if "after=" in link]
+    second = desk_clerk.get(following).text
+
+    assert listed(first) == ["ECL", "Éclair"]
+    assert listed(second) == ["Écluse"]
+    assert 'value="écl"' in second
+    assert "5 clients" in desk_clerk.get("/staff/clients").text
+    assert listed(desk_clerk.get("/staff/clients?sought=c-3").text) == ["Globex"]
+    assert "begins like this" in desk_clerk.get("/staff/clients?sought=zzz").text
+
+
+def listed(page: str) -> list[str]:
+    return re.findall(r'<th scope="row"><a href="[^"]+">([^<]+)</a>', page)
