@@ -136,7 +136,7 @@ def registry_completeness(runtime: Runtime, session: Session, key: str | None, p
     packs = runtime.desk.packs
     if pack is not None and pack not in packs:
         raise Refused(f'there is no contract pack "{pack}": write one of {", ".join(sorted(packs))}')
-    names = {pack} if pack else clients.packs_in_use(session)
+    names = {pack} if pack else clients.packs_in_use(session, runtime.desk)
     asks = {one for name in names if name in packs for one in packs[name].asks} or {Asks.GDPR}
     entries = registry.entries(session, registry.draft(session) or registry.published(session))
     wanted = [entry for entry in entries if key in {None, entry.key}]

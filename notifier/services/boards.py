@@ -227,9 +227,11 @@ def to_settle(
 
 
 def _in_order(announcement_id: UUID) -> Any:  # noqa: ANN401 - a query
-    """The clients of an announcement, asked for so that a database walks the list and stops where a page is full."""
+    """The clients of an announcement, asked for so that a database walks the list and stops where a page is full: it
+    cannot make a join of this.
+    """
     told = select(Notice.id).where(Notice.announcement_id == announcement_id, Notice.client_id == Client.id)
-    return select(Client.id).where(told.exists())
+    return select(Client.id).where(told.scalar_subquery().is_not(None))
 
 
 def _sorted(session: Session, announcement_id: UUID, status: str) -> keyset.Find:

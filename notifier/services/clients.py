@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 from notifier.adapters.lists import ClientRow, ContactRow
 from notifier.models import Client, Contact, EventKind, Terms
 from notifier.models.base import uuid7
+from notifier.models.stamp import CLIENTS
 from notifier.rules import own_terms
 from notifier.rules.entries import SCOPE
 from notifier.rules.kinds import AnnouncementKind
@@ -283,7 +284,7 @@ class Total:
 
 
 def total(session: Session, desk: Desk) -> Total:
-    seen = stamps.stamps(session).get(None)
+    seen = stamps.stamps(session).get(CLIENTS)
     return stamps.kept(desk, "clients", seen, partial(_total, session))
 
 
@@ -325,9 +326,10 @@ def under_contract_of(session: Session, client_ids: Collection[UUID], on: date) 
     return set(session.exec(held.where(col(Terms.replaced_at).is_(None))))
 
 
-def packs_in_use(session: Session) -> set[str]:
+def packs_in_use(session: Session, desk: Desk) -> set[str]:
     """Return the contract packs that any client is, was or will be under."""
-    return set(session.exec(select(Terms.pack).distinct()))
+    every = select(Terms.pack).distinct()
+    return stamps.kept(desk, "packs", stamps.stamps(session).get(CLIENTS), lambda: set(session.exec(every)))
 
 
 def _grouped(contacts: Iterable[Contact]) -> Mapping[UUID, list[Contact]]:

@@ -15,19 +15,24 @@ import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from notifier.models import BoardStamp
+from notifier.models.stamp import CLIENTS
 from notifier.services.desk import Desk
-from notifier.services.rows import is_postgresql
+from notifier.services.rows import is_postgresql, table_of
 
 MODULUS = 1 << 53  # below it, every sum stays what it was when its rows are folded
 MANY = 100  # rows of one announcement
 Counted = TypeVar("Counted")
 
 
-def stamps(session: Session, announcement_ids: Collection[UUID] = ()) -> Mapping[UUID | None, int]:
-    """Return the stamps of announcements, and (None) that of the clients; one that has none is left out."""
-    of_one = col(BoardStamp.announcement_id)
-    these = sa.or_(of_one.is_(None), of_one.in_(announcement_ids))
-    found = session.exec(select(of_one, sa.func.sum(col(BoardStamp.stamp))).where(these).group_by(of_one))
+def stamps(session: Session, announcement_ids: Collection[UUID] = ()) -> Mapping[UUID, int]:
+    """Return the stamps of announcements, and that of the clients (CLIENTS).  One that has none is left out, and so are
+    all in a transaction that has written on PostgreSQL: what it writes after that would change none.
+    """
+    query = select(BoardStamp.announcement_id, sa.func.sum(col(BoardStamp.stamp)))
+    query = query.where(col(BoardStamp.announcement_id).in_([CLIENTS, *announcement_ids]))
+    if is_postgresql(session):
+        query = query.where(sa.func.pg_current_xact_id_if_assigned().is_(None))
+    found = session.exec(query.group_by(col(BoardStamp.announcement_id)))
     return {announcement_id: int(total) % MODULUS for announcement_id, total in found}
 
 
@@ -51,19 +56,12 @@ def keep(desk: Desk, key: Hashable, seen: Hashable | None, counted: object) -> N
 
 
 def fold(session: Session) -> None:
-    """Make one row of many with the same sum.  On PostgreSQL each statement adds one, so that no transaction waits for
-    another; SQLite has one writer, and one row.
-    """
+    """Make one row of many with the same sum, on PostgreSQL."""
     if not is_postgresql(session):
         return
-    table = sa.inspect(BoardStamp).local_table.c
-    many = sa.select(table.announcement_id).group_by(table.announcement_id).having(sa.func.count() > MANY).subquery()
-    gone = (
-        sa.delete(BoardStamp)
-        .where(table.announcement_id.is_not_distinct_from(many.c.announcement_id))
-        .returning(table.announcement_id, table.stamp)
-        .cte("gone")
-    )
+    table = table_of(BoardStamp)
+    many = sa.select(table.c.announcement_id).group_by(table.c.announcement_id).having(sa.func.count() > MANY)
+    gone = sa.delete(table).where(table.c.announcement_id.in_(many)).returning(*table.c).cte("gone")
     total = sa.cast(sa.func.mod(sa.func.sum(gone.c.stamp), MODULUS), sa.BigInteger)
-    summed = sa.select(gone.c.announcement_id, total).group_by(gone.c.announcement_id)
-    session.execute(sa.insert(BoardStamp).from_select(["announcement_id", "stamp"], summed))
+    summed = sa.select(gone.c.announcement_id, sa.func.max(gone.c.writer), total).group_by(gone.c.announcement_id)
+    session.execute(sa.insert(table).from_select(["announcement_id", "writer", "stamp"], summed))

@@ -19,6 +19,7 @@ from sqlmodel import Session, col, select
 
 from notifier.models import Announcement, AnnouncementState, Client, Delivery, Notice, Sealed, Terms
 from notifier.models.notice import CONCERNS_NO_MORE
+from notifier.models.stamp import CLIENTS
 from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.gate import Gate, Standing, Waits, gate, gate_of_all
 from notifier.rules.kinds import AnnouncementKind
@@ -113,7 +114,7 @@ def tallies(session: Session, desk: Desk, announcement_ids: Sequence[UUID]) -> M
 def whole(session: Session, desk: Desk, announcement: Announcement, *, now: datetime) -> Whole:
     """Return what the gate of the whole follows from today."""
     today, seen = boards.today_of(session, now), stamps.stamps(session, [announcement.id])
-    told, clients = seen.get(announcement.id), seen.get(None)
+    told, clients = seen.get(announcement.id), seen.get(CLIENTS)
     both = None if told is None or clients is None else (told, clients, today)
     found = stamps.kept(desk, ("whole", announcement.id), both, partial(_whole, session, announcement, today))
     stamps.keep(desk, ("tally", announcement.id), told, found.tally)

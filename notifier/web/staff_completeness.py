@@ -61,7 +61,7 @@ def of_registry(session: Session) -> ListCompleteness:
 def _asks(session: Session, pack: str) -> set[Asks]:
     """Whose questions a pack has answered; of none, those of every pack that a client is under."""
     packs = desk().packs
-    names = {pack} if pack in packs else clients.packs_in_use(session)
+    names = {pack} if pack in packs else clients.packs_in_use(session, desk())
     return {one for name in names if name in packs for one in packs[name].asks} or {Asks.GDPR}
 
 

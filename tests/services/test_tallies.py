@@ -7,10 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from random import Random
+from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
-from sqlmodel import Session, col, select
+from sqlmodel import Session, SQLModel, col, select
 
 from notifier.adapters.sending import Verdict
 from notifier.models import (
@@ -21,7 +22,10 @@ from notifier.models import (
     Client,
     Delivery,
     DeliveryNotice,
+    Item,
     Notice,
+    Sealed,
+    Terms,
 )
 from notifier.rules.delivery_states import DeliveryState
 from notifier.rules.gate import Hold
@@ -40,6 +44,7 @@ from notifier.services import (
 )
 from notifier.services.answers import NotAsked
 from notifier.services.desk import Desk, Memory
+from notifier.services.rows import table_of
 from notifier.services.stamps import stamps as stamps_of
 from tests.factories import NOON, REASONS, make_announcement, make_client, make_entry, make_provider, make_version
 from tests.services.stories import send_due, token_for
@@ -279,20 +284,56 @@ def test_one_announcement_is_not_counted_again_for_another(runtime: Runtime, tol
     assert counted(runtime, told) is first
 
 
-def test_folding_the_stamps_changes_none(runtime: Runtime, told: Announcement) -> None:
+def test_folding_the_stamps_changes_none(runtime: Runtime, told: Announcement, monkeypatch: pytest.MonkeyPatch) -> None:
     """PostgreSQL alone has more than one row of one announcement."""
-    with runtime.transaction() as session:
-        for _ in range(stamps.MANY + 1):
+    monkeypatch.setattr(stamps, "MANY", 2)
+    for _ in range(3):
+        with runtime.transaction() as session:
             session.execute(sa.update(Notice).values(state=Notice.state))
     first = counted(runtime, told)
-    with runtime.reading() as session:
-        before = stamps_of(session, [told.id])
+    before = stamp(runtime, told)
 
     with runtime.transaction() as session:
         stamps.fold(session)
 
     with runtime.reading() as session:
-        assert stamps_of(session, [told.id]) == before
         rows = session.exec(select(BoardStamp).where(BoardStamp.announcement_id == told.id)).all()
     assert len(rows) == 1
+    assert stamp(runtime, told) == before
     assert counted(runtime, told) is first
+
+
+@pytest.mark.parametrize("table", [Announcement, Notice, Sealed, Delivery, DeliveryNotice, Answer, Item, Client, Terms])
+def test_each_change_of_what_is_counted_changes_a_stamp(
+    runtime: Runtime, told: Announcement, table: type[SQLModel]
+) -> None:
+    """One that is made within a savepoint, too; and what is rolled back to one changes none that is not changed."""
+    with runtime.transaction() as session:
+        (mail, *_), notice = session.exec(select(Delivery)).all(), session.exec(select(Notice)).first()
+        assert notice
+        answers.record_reply(session, notice.id, text="We must talk.", by="ana", now=NOON)
+        token = runtime.desk.keyring.token(mail.id, "notice")
+        carried = session.exec(select(DeliveryNotice.notice_id).where(DeliveryNotice.delivery_id == mail.id)).one()
+        answers.acknowledge(session, runtime.desk, token, [carried], name="Camille", now=NOON)
+    before = stamp(runtime, told)
+
+    columns = {  # that matter, and an update of which may change nothing
+        Announcement: "aspect", Notice: "state", Sealed: "rule", Delivery: "last_reply", DeliveryNotice: "contact_id",
+        Answer: "edition", Item: "open", Client: "services", Terms: "pack",
+    }  # fmt: skip
+    column = table_of(table).c[columns[table]]
+    value = "another try" if table is Delivery else column
+    with runtime.transaction() as session, session.begin_nested():
+        session.execute(sa.update(table_of(table)).values({column.name: value}))
+
+    after = stamp(runtime, told)
+    assert after != before
+    with runtime.transaction() as session, session.begin_nested() as savepoint:
+        session.execute(sa.update(table_of(table)).values({column.name: column}))
+        savepoint.rollback()
+    assert stamp(runtime, told) == after
+
+
+def stamp(runtime: Runtime, announcement: Announcement) -> dict[UUID, int]:
+    with runtime.reading() as session:
+        return dict(stamps_of(session, [announcement.id]))

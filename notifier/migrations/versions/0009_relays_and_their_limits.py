@@ -1,5 +1,7 @@
 """relays and their limits; what boards are counted by."""
 
+from uuid import UUID
+
 import sqlalchemy as sa
 import sqlmodel.sql.sqltypes
 from alembic import op
@@ -40,8 +42,9 @@ Instant = sqlmodel.sql.sqltypes.UTCDateTime
 Text = sqlmodel.sql.sqltypes.AutoString
 PlainlyOrdered = sa.String().with_variant(sa.String(collation="C"), "postgresql")
 
-# What the counts of a board depend on.  For each table: which announcement a row is of (NULL: of whoever it may concern);
+# What the counts of a board depend on.  For each table: which announcement a row is of;
 # on SQLite, which runs a trigger for each row, the columns of which an update matters.
+CLIENTS = f"'{UUID(int=0).hex}'"  # whatever they are told of
 OF_ITS_NOTICE = "(SELECT announcement_id FROM notice WHERE id = {row}.notice_id)"
 WATCHED = {
     "announcement": ("{row}.id", "kind, aspect, state, changes, edition"),
@@ -54,8 +57,8 @@ WATCHED = {
     "item": ("(SELECT announcement_id FROM notice WHERE id = {row}.about_id)", "open"),
     "delivery": ("{row}.announcement_id", "state, lane, due_at, last_reply"),
     "delivery_notice": (OF_ITS_NOTICE, "contact_id"),
-    "client": ("NULL", "company, filed_as, services, regions, options"),
-    "terms": ("NULL", "pack, signed_on, replaced_at"),
+    "client": (CLIENTS, "company, filed_as, services, regions, options"),
+    "terms": (CLIENTS, "pack, signed_on, replaced_at"),
 }
 VERBS = ("INSERT", "UPDATE", "DELETE")
 # SQLite: what happens to every mail, and changes no count.
@@ -69,10 +72,10 @@ UNCHANGED = {
 }
 # SQLite: the one row of each is made with the first thing that it is of.
 FIRST = {
-    ("announcement", "INSERT"): "INSERT INTO board_stamp (announcement_id, stamp) VALUES (NEW.id, 0); ",
+    ("announcement", "INSERT"): "INSERT INTO board_stamp (announcement_id, writer, stamp) VALUES (NEW.id, 0, 0); ",
     ("client", "INSERT"): (
-        "INSERT INTO board_stamp (announcement_id, stamp) SELECT NULL, 0"
-        " WHERE NOT EXISTS (SELECT 1 FROM board_stamp WHERE announcement_id IS NULL); "
+        f"INSERT INTO board_stamp (announcement_id, writer, stamp) SELECT {CLIENTS}, 0, 0"  # noqa: S608 - our words
+        f" WHERE NOT EXISTS (SELECT 1 FROM board_stamp WHERE announcement_id = {CLIENTS}); "
     ),
 }
 
@@ -147,14 +150,15 @@ def _stamp() -> None:
     op.create_table(
         "board_stamp",
         sa.Column("id", number, nullable=False),
-        sa.Column("announcement_id", sa.Uuid(), nullable=True),
+        sa.Column("announcement_id", sa.Uuid(), nullable=False),
+        sa.Column("writer", sa.BigInteger(), nullable=False),
         sa.Column("stamp", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_board_stamp")),
+        sa.UniqueConstraint("announcement_id", "writer", name=op.f("uq_board_stamp_announcement_id_writer")),
     )
-    op.create_index(op.f("ix_board_stamp_announcement_id"), "board_stamp", ["announcement_id"])
     op.execute(
-        "INSERT INTO board_stamp (announcement_id, stamp) SELECT id, 0 FROM announcement"
-        " UNION ALL SELECT NULL, 0 WHERE EXISTS (SELECT 1 FROM client)"
+        "INSERT INTO board_stamp (announcement_id, writer, stamp) SELECT id, 0, 0 FROM announcement"  # noqa: S608 - our words
+        f" UNION ALL SELECT {CLIENTS}, 0, 0 WHERE EXISTS (SELECT 1 FROM client)"
     )
     for table in WATCHED:
         for verb in VERBS:
@@ -167,16 +171,17 @@ def _watch(table: str, verb: str) -> None:
     if op.get_bind().dialect.name == "sqlite":
         same, first = UNCHANGED.get((table, verb)), FIRST.get((table, verb), "")
         event, when = f"UPDATE OF {columns}" if verb == "UPDATE" else verb, f"WHEN NOT ({same})" if same else ""
-        stamp = f"UPDATE board_stamp SET stamp = random() WHERE announcement_id IS {of.format(row=row)}"  # noqa: S608 - our words
+        stamp = f"UPDATE board_stamp SET stamp = random() WHERE announcement_id = {of.format(row=row)}"  # noqa: S608 - our words
         op.execute(f"CREATE TRIGGER {name} AFTER {event} ON {table} {when} BEGIN {first}{stamp}; END")
         return
-    # One row for each statement: it waits for no other transaction, as changing one row would.
+    # One row for each transaction: it waits for no other one, as changing one row would.
     found = f"SELECT DISTINCT {of.format(row='changed')}::uuid AS announcement_id FROM changed"  # noqa: S608 - our words
-    kept = "" if of == "NULL" else " WHERE announcement_id IS NOT NULL"
-    stamps = f"SELECT announcement_id, floor(random() * 9007199254740992)::bigint FROM ({found}) AS found{kept}"  # noqa: S608 - our words
+    number = "floor(random() * 9007199254740992)::bigint"
+    stamps = f"SELECT announcement_id, pg_current_xact_id()::text::bigint, {number} FROM ({found}) AS found"  # noqa: S608 - our words
     op.execute(
         f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
-        f" INSERT INTO board_stamp (announcement_id, stamp) {stamps}; RETURN NULL; END $$"
+        f" INSERT INTO board_stamp (announcement_id, writer, stamp) {stamps} WHERE announcement_id IS NOT NULL"
+        " ON CONFLICT (announcement_id, writer) DO NOTHING; RETURN NULL; END $$"
     )
     op.execute(
         f"CREATE TRIGGER {name} AFTER {verb} ON {table} REFERENCING {row} TABLE AS changed"
