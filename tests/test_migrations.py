@@ -215,7 +215,7 @@ def test_lists_that_were_copied_for_each_version_say_the_same_as_before(engine_o
 
 def test_whatever_a_board_counts_is_watched(empty_engine: sa.Engine) -> None:
     """SQLite forgets the triggers of a table that a migration makes anew."""
-    wiring.migrate(empty_engine)
+    schema.migrate(empty_engine)
 
     is_sqlite = empty_engine.dialect.name == "sqlite"
     listed = "SELECT name FROM sqlite_master WHERE type = 'trigger'" if is_sqlite else "SELECT tgname FROM pg_trigger"

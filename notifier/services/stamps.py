@@ -17,7 +17,7 @@ from sqlmodel import Session, col, select
 from notifier.models import BoardStamp
 from notifier.models.stamp import CLIENTS
 from notifier.services.desk import Desk
-from notifier.services.rows import is_postgresql, table_of
+from notifier.services.rows import POSTGRESQL, dialect_of, table_of
 
 MODULUS = 1 << 53  # below it, every sum stays what it was when its rows are folded
 MANY = 100  # rows of one announcement
@@ -30,7 +30,7 @@ def stamps(session: Session, announcement_ids: Collection[UUID] = ()) -> Mapping
     """
     query = select(BoardStamp.announcement_id, sa.func.sum(col(BoardStamp.stamp)))
     query = query.where(col(BoardStamp.announcement_id).in_([CLIENTS, *announcement_ids]))
-    if is_postgresql(session):
+    if dialect_of(session) == POSTGRESQL:
         query = query.where(sa.func.pg_current_xact_id_if_assigned().is_(None))
     found = session.exec(query.group_by(col(BoardStamp.announcement_id)))
     return {announcement_id: int(total) % MODULUS for announcement_id, total in found}
@@ -57,7 +57,7 @@ def keep(desk: Desk, key: Hashable, seen: Hashable | None, counted: object) -> N
 
 def fold(session: Session) -> None:
     """Make one row of many with the same sum, on PostgreSQL."""
-    if not is_postgresql(session):
+    if dialect_of(session) != POSTGRESQL:
         return
     table = table_of(BoardStamp)
     many = sa.select(table.c.announcement_id).group_by(table.c.announcement_id).having(sa.func.count() > MANY)
