@@ -62,6 +62,7 @@ STAFF = (
     "/staff/announcements/new/location",
     "/staff/announcements/new/document",
     "/staff/clients",
+    "/staff/clients?sought=acme",
     "/staff/clients/import",
     "/staff/contracts",
     "/staff/watches",
