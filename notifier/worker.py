@@ -121,6 +121,7 @@ class Worker:
             evidence.press(session, now=now())
             reminders.drop_stale(session, now=now())
             sends.catch_up(session, now=now())
+        with self.runtime.transaction() as session:
             stamps.fold(session)
         with self.runtime.transaction() as session:
             outbox.send_again(session, self.runtime.desk, now=now())

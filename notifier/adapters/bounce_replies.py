@@ -31,12 +31,11 @@ _AUTOMATIC_WORDS: Final = re.compile(
     r"away from (?:the office|my (?:desk|e-?mail))|"
     r"limited access to (?:my )?e-?mail|i (?:will|shall) (?:be back|return)|"
     r"(?<!your )automat(?:ic|ed) (?:reply|response|answer)|this is an auto|this automat(?:ic|ed) message|"
-    r"this (?:message|e-?mail|mail|answer) (?:was|is|has been) (?:automatically )?(?:generated|sent|created)|"
-    r"do not (?:reply|respond) to this (?:message|e-?mail|mail)|"
+    r"this (?:message|e-?mail|mail|answer) (?:was|is|has been) automatically (?:generated|sent|created)|"
+    r"this (?:message|e-?mail|mail|answer) (?:was|is|has been) (?:generated|sent|created) automatically|"
     r"(?:ceci|c['’]) ?est un (?:message|e-?mail|mail|courriel) automatique|(?:message|e-?mail|mail|courriel)"
     r" (?:a [ée]t[ée] )?(?:g[ée]n[ée]r[ée]|envoy[ée]) automatiquement|"
-    r"ne pas r[ée]pondre (?:directement )?[àa] (?:ce|cet|cette) (?:message|e-?mail|mail|courriel|adresse)|"
-    r"ne pas y r[ée]pondre|diese (?:nachricht|e-?mail|mail) w[iu]rde? automatisch|dies ist eine automatisch|"
+    r"diese (?:nachricht|e-?mail|mail) w[iu]rde? automatisch|dies ist eine automatisch|"
     r"(?:este es un|esta é uma|questo è un) (?:mensaje|mensagem|messaggio) autom|dit is een automatisch|"
     r"r[ée]ponse automatique|(?:suis|serai|serais) (?:actuellement )?(?:absente?|"
     r"en (?:cong|d[ée]placement|vacances|arr[êe]t))|absente? (?:du bureau|jusqu|du \d)|en cong[ée]s?\b|de retour le|"
@@ -48,9 +47,20 @@ _AUTOMATIC_WORDS: Final = re.compile(
     r"jeg er (?:på ferie|ikke på kontoret)|olen (?:lomalla|vuosilomalla)|jsem na dovolené|szabadságon vagyok|"
     r"я (?:нахожусь )?в отпуске|sunt în concediu"
 )
+# People ask for it too, of an address that they seldom read: it says something only where nobody can answer.
+_NO_ANSWER: Final = re.compile(
+    r"(?i)do not (?:reply|respond) to this (?:message|e-?mail|mail)|"
+    r"ne pas (?:y r[ée]pondre|r[ée]pondre (?:directement )?[àa] (?:ce|cet|cette) "
+    r"(?:message|e-?mail|mail|courriel|adresse))"
+)
+_NOBODY: Final = re.compile(r"(?i)\b(?:no|do-?not|ne-?pas)[-_.]?(?:reply|respond|r[ée]pondre|answer)")
 # Whoever takes a stand is a person, also one who goes on holiday tomorrow, or who calls our own mail automatic.
 _TAKES_A_STAND: Final = re.compile(
-    r"(?i)\bobject(?:s|ed|ion|ions|ing)?\b|\bwe (?:do not |don't )?(?:refuse|reject|accept|consent|agree|terminate)|"
+    r"(?i)\bobject(?:s|ed|ion|ions|ing)?\b|\b(?:we|i) (?:do not |don't |cannot |can't )?(?:refuse|reject|accept|"
+    r"consent|agree|disagree|terminate)\b|\b(?:not|un)[- ]?acceptable\b|inacceptable|\b(?:are|am|is) against\b|"
+    r"notre (?:position|accord)\b|\b(?:sommes|suis) (?:contre|oppos)|pas d['’]accord|d[ée]saccord|"
+    r"\boppos(?:ition|ons)\b|"
+    r"nicht einverstanden|no estamos de acuerdo|non siamo d['’]accordo|niet akkoord|"
     r"\b(?:nous nous|m['’]|je m['’]|s['’])oppos|\bopposons|\brefus(?:e|ons)\b|r[ée]sili|"
     r"widersprechen|widerspreche\b|widerspruch|einspruch|\blehnen .{0,60}\bab\b|kündig|"
     r"nos oponemos|me opongo|rechazamos|ci opponiamo|mi oppongo|rifiutiamo|maken bezwaar|maak bezwaar|weigeren"
@@ -138,9 +148,10 @@ def answers_by_itself(headers: Headers, subject: str, words: str) -> bool:
         "x-ms-exchange-inbox-rules-loop"
     ):
         return True
-    if _AUTOMATIC_SUBJECT.search(subject):
-        return True
-    return bool(_AUTOMATIC_WORDS.search(words[:2000])) and not _TAKES_A_STAND.search(words)
+    looks_so = _AUTOMATIC_SUBJECT.search(subject) or _AUTOMATIC_WORDS.search(words[:2000])
+    if not looks_so and _NOBODY.search(headers.get("from")):
+        looks_so = _NO_ANSWER.search(words[:2000])
+    return bool(looks_so) and not _TAKES_A_STAND.search(f"{subject}\n{words}")
 
 
 def is_automatic_subject(subject: str) -> bool:

@@ -41,7 +41,7 @@ _SOFT = 75  # octets of a quoted-printable line before its soft break (RFC 2045:
 _WIDTH = 74  # characters of a header line, so that a fold and what follows it stay within 78
 _WORD = 39  # UTF-8 octets in one encoded word: with its frame and "Subject:" before it, within 76 (RFC 2047, 2)
 _CONTINUATION = range(0x80, 0xC0)  # octets that go on with a character of UTF-8
-_KEPT = 500  # values of one hole, written
+_KEPT = 50  # values of one hole, written: as many as contracts differ, and little memory for each mould
 _FOLD = 73  # octets of a line of a calendar (RFC 5545: at most 75, with the space of the fold)
 
 

@@ -102,18 +102,19 @@ def reckon_told(session: Session, desk: Desk, delivery_ids: Collection[UUID], *,
     that was deemed.  Those whose first receipt it is, as nearly all are, are moved as one set.
     """
     session.flush()
-    touched = _touched(session, desk, delivery_ids)
+    touched = _touched(session, delivery_ids)
+    rules = letters.rules_of(session, desk, {one.sealed_id for one in touched})
     mails = _mails_of(session, [one for one in touched if one.channel is Channel.MAIL])
     others, days = [], dict[Hashable, date]()
     first: list[tuple[Touched, date]] = []
     for one in touched:
-        rule = desk.rules[one.sealed_id]
+        rule = rules[one.sealed_id]
         receipt = _first_receipt(one, rule, mails[one.id], days)
         if receipt is None or (receipt.received_on and not _is_as_told(desk, one, rule, receipt.received_on)):
             others.append(one.id)
         elif receipt.received_on:
             first.append((one, receipt.received_on))
-    _receive_all(session, desk, first, now=now)
+    _receive_all(session, desk, rules, first, now=now)
     session.expire_all()
     reckon_all(session, desk, others, by=MACHINE, now=now)
 
@@ -165,19 +166,29 @@ def _is_as_told(desk: Desk, one: Touched, rule: Rule, day: date) -> bool:
     """Say whether the letter named the last day that this receipt gives, or a later one; without a clock there is
     none.
     """
-    return not rule.runs or _counted(desk, one.sealed_id, day).until <= one.object_until
+    return not rule.runs or _counted(desk, one.sealed_id, rule, day).until <= one.object_until
 
 
-def _counted(desk: Desk, sealed_id: UUID, day: date) -> Reckoning:
+def _counted(desk: Desk, sealed_id: UUID, rule: Rule, day: date) -> Reckoning:
     known = desk.reckonings.get((sealed_id, day))
-    return known or desk.reckonings.keep((sealed_id, day), desk.rules[sealed_id].reckon(day))
+    return known or desk.reckonings.keep((sealed_id, day), rule.reckon(day))
 
 
-def _receive_all(session: Session, desk: Desk, first: Sequence[tuple[Touched, date]], *, now: datetime) -> None:
+def _receive_all(
+    session: Session,
+    desk: Desk,
+    rules: Mapping[UUID, Rule],
+    first: Sequence[tuple[Touched, date]],
+    *,
+    now: datetime,
+) -> None:
     """Start the clocks of notices whose letters named the last day that their receipt gives, or a later one."""
     if not first:
         return
-    received = [{"id": one.id.hex, "received_on": day, "opens_at": _opens_at(desk, one, day)} for one, day in first]
+    received = [
+        {"id": one.id.hex, "received_on": day, "opens_at": _opens_at(desk, one, rules[one.sealed_id], day)}
+        for one, day in first
+    ]
     session.execute(_receiving(dialect_of(session)), Given.rows(session, received))
     happened = [
         Happened(
@@ -191,9 +202,9 @@ def _receive_all(session: Session, desk: Desk, first: Sequence[tuple[Touched, da
     events.record_all(session, happened, by=MACHINE, now=now)
 
 
-def _opens_at(desk: Desk, one: Touched, day: date) -> datetime | None:
+def _opens_at(desk: Desk, one: Touched, rule: Rule, day: date) -> datetime | None:
     """Return until when the change must wait for this receipt; none where no clock runs."""
-    return _counted(desk, one.sealed_id, day).opens_at if desk.rules[one.sealed_id].runs else None
+    return _counted(desk, one.sealed_id, rule, day).opens_at if rule.runs else None
 
 
 def reckon(session: Session, desk: Desk, notice: Notice, sealed: Sealed, *, by: str, now: datetime) -> None:
@@ -427,14 +438,10 @@ def _rules(session: Session, sealed_ids: Collection[UUID]) -> Mapping[UUID, Rule
     return {one.id: one.counted for one in session.exec(select(Sealed).where(col(Sealed.id).in_(sealed_ids)))}
 
 
-def _touched(session: Session, desk: Desk, delivery_ids: Collection[UUID]) -> list[Touched]:
-    """Lock the notices whose receipt these mails decide, and know their rules: a courtesy copy decides none."""
+def _touched(session: Session, delivery_ids: Collection[UUID]) -> list[Touched]:
+    """Lock the notices whose receipt these mails decide: a courtesy copy decides none."""
     found = session.execute(_touching(dialect_of(session)), given_ids(session, delivery_ids))
-    touched = [Touched(*row) for row in found]
-    if missing := {one.sealed_id for one in touched} - desk.rules.keys():
-        for sealed_id, rule in _rules(session, missing).items():
-            desk.rules.keep(sealed_id, rule)
-    return touched
+    return [Touched(*row) for row in found]
 
 
 class Carried(NamedTuple):

@@ -21,6 +21,7 @@ from notifier.services.rows import POSTGRESQL, dialect_of, table_of
 
 MODULUS = 1 << 53  # below it, every sum stays what it was when its rows are folded
 MANY = 100  # rows of one announcement
+_ALONE = sa.select(sa.func.pg_try_advisory_xact_lock(sa.func.hashtext("board_stamp")))  # two would wait for each other
 Counted = TypeVar("Counted")
 
 
@@ -58,6 +59,8 @@ def keep(desk: Desk, key: Hashable, seen: Hashable | None, counted: object) -> N
 def fold(session: Session) -> None:
     """Make one row of many with the same sum, on PostgreSQL."""
     if dialect_of(session) != POSTGRESQL:
+        return
+    if not session.execute(_ALONE).scalar_one():
         return
     table = table_of(BoardStamp)
     many = sa.select(table.c.announcement_id).group_by(table.c.announcement_id).having(sa.func.count() > MANY)

@@ -50,7 +50,6 @@ class Tally:
     standings: Mapping[Standing, int]  # how many stand alike
     waits: frozenset[Waits]
     mails: Sequence[pace.Counted]
-    waiting: int  # mails of every letter about it
     trouble: Sequence[tuple[str, int]]  # what mail servers said last to mails that have not been taken, and to how many
 
     @property
@@ -121,6 +120,15 @@ def whole(session: Session, desk: Desk, announcement: Announcement, *, now: date
     return found
 
 
+def waiting(session: Session, announcement_id: UUID) -> int:
+    """Return how many mails of an announcement, of every letter, have not been taken up: counted now, since workers
+    take them up and put them back without a stamp.
+    """
+    of_it = (col(Delivery.announcement_id) == announcement_id, col(Delivery.state) == DeliveryState.WAITING)
+    number: int = session.execute(sa.select(sa.func.count()).where(*of_it)).scalar_one()
+    return number
+
+
 def _kept(session: Session, desk: Desk, announcement_id: UUID, seen: int | None) -> Tally:
     return stamps.kept(desk, ("tally", announcement_id), seen, partial(_tally, session, announcement_id))
 
@@ -143,7 +151,6 @@ def _tally(session: Session, announcement_id: UUID) -> Tally:
         standings=_alike(groups),
         waits=frozenset(one.waits for one in groups),
         mails=pace.counted(session, announcement_id),
-        waiting=_waiting(session, announcement_id),
         trouble=_trouble(session, announcement_id),
     )
 
@@ -224,12 +231,6 @@ def _waits(session: Session, announcement_id: UUID) -> Mapping[UUID, Waits]:
     query = select(Sealed, Announcement.kind).join(Announcement, col(Announcement.id) == Sealed.announcement_id)
     found = session.exec(query.where(Sealed.announcement_id == announcement_id))
     return {sealed.id: waits_of(AnnouncementKind(kind), sealed.counted) for sealed, kind in found}
-
-
-def _waiting(session: Session, announcement_id: UUID) -> int:
-    of_it = (col(Delivery.announcement_id) == announcement_id, col(Delivery.state) == DeliveryState.WAITING)
-    number: int = session.execute(sa.select(sa.func.count()).where(*of_it)).scalar_one()
-    return number
 
 
 def _trouble(session: Session, announcement_id: UUID) -> list[tuple[str, int]]:

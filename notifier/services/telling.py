@@ -136,7 +136,7 @@ def _raise_notices(
         "announcement_id": notice.announcement_id,
         "data": as_object(
             dialect,
-            {"client": client.key, "company": client.company, "object_by": sa.cast(notice.object_by, sa.Text)},
+            {"client": client.key, "company": client.company, "object_by": notice.object_by},
         ),
     }
     these_notices = sa.and_(notice.announcement_id == announcement.id, *which)

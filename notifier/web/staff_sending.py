@@ -103,6 +103,7 @@ def cancellation_form(announcement_id: UUID) -> ResponseReturnValue:
             "web/staff/cancellation.html",
             announcement=announcements.get(session, announcement_id),
             tally=tallies.tally(session, desk(), announcement_id),
+            waiting=tallies.waiting(session, announcement_id),
         )
 
 

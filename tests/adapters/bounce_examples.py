@@ -1208,6 +1208,11 @@ HUMAN_WORDS = [
     "Stop this change until the audit has ended.",
     "See the attached letter.",
     "We received your automated message, and we object.",
+    "We cannot agree to the new subprocessor.\n\nThis e-mail was sent by Client SA, RCS Paris 1.",
+    "This change is not acceptable to us.\n\nThis message was sent from my mobile device.",
+    "Nous ne pouvons pas donner notre accord. Merci de ne pas répondre à cette adresse mais à dpo@clinic.example.",
+    "Is the data encrypted there? This email is sent in confidence. Do not reply to this message, call me.",
+    "Nous sommes contre ce changement. Je serai en congés demain.",
     "Ich bin nächste Woche nicht im Büro, daher heute schon: wir widersprechen.",
     "Je suis absente à partir de demain : nous nous opposons dès aujourd'hui.",
     "Estaré fuera la semana próxima; nos oponemos.",
@@ -1219,5 +1224,12 @@ HUMAN = [
         more=f"In-Reply-To: {MESSAGE_ID}\n",
     )
     for words in HUMAN_WORDS
+] + [
+    reply(words, subject=subject, more=f"In-Reply-To: {MESSAGE_ID}\n")
+    for subject, words in (
+        ("Accusé de réception et opposition à l'annonce 2026-3", "Nous nous opposons."),
+        ("Eingangsbestätigung und Widerspruch", "Wir widersprechen."),
+        ("Read: your notice", "We do not accept it."),
+    )
 ]
 EVERY = [*REPORTS, *TEXTS, *OTHER_LANGUAGES, *COMPLAINTS, *AUTOMATIC]

@@ -149,5 +149,5 @@ def test_what_is_withdrawn_is_neither_paused_nor_cancelled(
 def test_how_many_wait_is_counted(session: Session, desk: Desk, announced: Announcement) -> None:
     hand_over_first(session, desk)
 
-    assert tallies.tally(session, desk, announced.id).waiting == 2
+    assert tallies.waiting(session, announced.id) == 2
     assert session.exec(select(Delivery.id).where(Delivery.state == DeliveryState.WAITING)).all()

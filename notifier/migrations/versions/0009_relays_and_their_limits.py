@@ -181,7 +181,9 @@ def _watch(table: str, verb: str) -> None:
     op.execute(
         f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
         f" INSERT INTO board_stamp (announcement_id, writer, stamp) {stamps} WHERE announcement_id IS NOT NULL"
-        " ON CONFLICT (announcement_id, writer) DO NOTHING; RETURN NULL; END $$"
+        # Once in each transaction.  In a restored database an older one may have had the same number.
+        " ON CONFLICT (announcement_id, writer) DO UPDATE SET stamp = EXCLUDED.stamp"
+        " WHERE board_stamp.xmin <> pg_current_xact_id()::xid; RETURN NULL; END $$"
     )
     op.execute(
         f"CREATE TRIGGER {name} AFTER {verb} ON {table} REFERENCING {row} TABLE AS changed"
