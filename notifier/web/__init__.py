@@ -414,7 +414,10 @@ def _guard(app: Flask, runtime: Runtime) -> None:
 
     @app.before_request
     def refuse_strange_hosts() -> None:
-        if request.path.startswith(UNGUARDED) or host_is_trusted(request.host, runtime.settings.trusted_hosts):
+        if request.path.startswith(UNGUARDED):
+            return
+        current.end_in_outage()  # the cookie's name asked for the profile
+        if host_is_trusted(request.host, runtime.settings.trusted_hosts):
             return
         ours = urlsplit(current.profile().base_url).hostname
         if not ours or not host_is_trusted(request.host, [ours]):

@@ -54,9 +54,8 @@ def profile() -> Provider:
     """Return the provider's profile as this request found it; looked up once, also where the database does not answer:
     each look waits for seconds.
     """
-    if "outage" in g and "profile" not in g:
-        raise g.outage
     if "profile" not in g:
+        end_in_outage()
         try:
             with reading() as session:
                 g.profile = provider.get(session)
@@ -65,6 +64,12 @@ def profile() -> Provider:
             g.outage = outage
             raise
     return cast("Provider", g.profile)
+
+
+def end_in_outage() -> None:
+    """Raise again what this request has waited for in vain."""
+    if "outage" in g:
+        raise g.outage
 
 
 def timezone() -> str:
