@@ -434,10 +434,6 @@ def waits_of(kind: AnnouncementKind, rule: Rule) -> Waits:
     return Waits.PERIOD if rule.waits else Waits.NOTHING
 
 
-def _rules(session: Session, sealed_ids: Collection[UUID]) -> Mapping[UUID, Rule]:
-    return {one.id: one.counted for one in session.exec(select(Sealed).where(col(Sealed.id).in_(sealed_ids)))}
-
-
 def _touched(session: Session, delivery_ids: Collection[UUID]) -> list[Touched]:
     """Lock the notices whose receipt these mails decide: a courtesy copy decides none."""
     found = session.execute(_touching(dialect_of(session)), given_ids(session, delivery_ids))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlmodel import Session, col, select
 
 from notifier.adapters.sending import Mail, Outcome, Verdict
@@ -40,11 +42,30 @@ def with_pack(desk: Desk, name: str, *, kind: str = "subprocessor", **rule: Any)
     )
 
 
+@contextmanager
+def statements(session: Session) -> Iterator[list[str]]:
+    """Collect the statements that a session sends meanwhile."""
+    said: list[str] = []
+
+    def hear(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        said.append(statement)
+
+    engine = session.get_bind()
+    sa.event.listen(engine, "before_cursor_execute", hear)
+    yield said
+    sa.event.remove(engine, "before_cursor_execute", hear)
+
+
 def send_due(
-    session: Session, desk: Desk, *, now: datetime, verdicts: Mapping[str, Verdict] | None = None
+    session: Session,
+    desk: Desk,
+    *,
+    now: datetime,
+    verdicts: Mapping[str, Verdict] | None = None,
+    limit: int = 1000,
 ) -> list[Mail]:
-    """Hand over all that is due; the relay accepts everything but what `verdicts` says of an address."""
-    mails = outbox.claim(session, desk, worker="worker", limit=1000, now=now)
+    """Hand over what is due; the relay accepts everything but what `verdicts` says of an address."""
+    mails = outbox.claim(session, desk, worker="worker", limit=limit, now=now)
     outbox.hand_over(session, desk, mails, worker="worker")
     session.expire_all()
     said = verdicts or {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -32,7 +31,7 @@ from notifier.services import announcements, rows, telling
 from notifier.services.affected import Told
 from notifier.services.desk import Desk
 from tests.factories import NOON, REASONS, make_announcement, make_client, make_contact, make_provider
-from tests.services.stories import carried, deliveries, happened, kinds_of_items, notice_of, with_pack
+from tests.services.stories import carried, deliveries, happened, kinds_of_items, notice_of, statements, with_pack
 
 EFFECTIVE = date(2026, 12, 1)
 
@@ -42,20 +41,6 @@ def by_twos(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a set be two, so that a few clients make many of them."""
     monkeypatch.setattr(telling, "TOGETHER", 2)
     monkeypatch.setattr(rows, "TOGETHER", 2)
-
-
-@contextmanager
-def counted(session: Session) -> Iterator[list[str]]:
-    """Collect the statements that a session sends meanwhile."""
-    said: list[str] = []
-
-    def hear(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        said.append(statement)
-
-    engine = session.get_bind()
-    sa.event.listen(engine, "before_cursor_execute", hear)
-    yield said
-    sa.event.remove(engine, "before_cursor_execute", hear)
 
 
 def publish(session: Session, desk: Desk) -> Announcement:
@@ -166,7 +151,7 @@ def test_publishing_to_sixty_says_no_more_to_the_database_than_publishing_to_six
     for first, last in ((0, 6), (6, 60)):
         for n in range(first, last):
             make_client(session, f"C-{n:02}", contacts=[{"language": "fr" if n % 2 else "en"}])
-        with counted(session) as said:
+        with statements(session) as said:
             assert publish(session, desk).edition == 1
         numbers.append(len(said))
 

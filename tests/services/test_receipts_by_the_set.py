@@ -73,3 +73,31 @@ def test_a_first_receipt_is_the_same_in_a_set_and_alone(
 
     assert (outcome(session), received(session)) == by_the_set
     assert in_sets >= 3, "nothing went as a set: this compares nothing"
+
+
+def test_contacts_whose_mails_are_taken_one_round_after_the_other_are_reckoned_by_the_set(
+    session: Session, desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(session, desk)
+    at, alone = FRIDAY_EVENING, set[int]()
+
+    def by_rounds_of_one() -> tuple[Any, ...]:
+        while send_due(session, desk, now=at, limit=1):
+            pass
+        return outcome(session), received(session)
+
+    reckon_all = notices.reckon_all
+
+    def noted(*arguments: Any, **named: Any) -> None:  # noqa: ANN401 - hands on what it is given
+        alone.add(len(arguments[2]))
+        reckon_all(*arguments, **named)
+
+    monkeypatch.setattr(notices, "reckon_all", noted)
+    with session.begin_nested() as savepoint:
+        by_the_set = by_rounds_of_one()
+        savepoint.rollback()
+    session.expire_all()
+    assert 0 in alone, "nothing went as a set: this compares nothing"
+    monkeypatch.setattr(notices, "_first_receipt", lambda *_: None)
+
+    assert by_rounds_of_one() == by_the_set

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +20,7 @@ from notifier.services import answers, corrections, letters, provider
 from notifier.services.desk import Desk, Memory
 from notifier.services.letters import Filler, Matter
 from tests.factories import NOON, REASONS, make_announcement, make_client, make_provider
-from tests.services.stories import deliveries, notice_of, send_due, token_for
+from tests.services.stories import deliveries, notice_of, send_due, statements, token_for
 
 NEXT_DAY = NOON + timedelta(days=1)
 
@@ -73,19 +71,6 @@ def a_house(session: Session, desk: Desk, *folders: Path, languages: str = "en e
     send_due(session, desk, now=NOON)
     press.written = 0
     return House(session, desk, press, addresses)
-
-
-@contextmanager
-def statements(session: Session) -> Iterator[list[str]]:
-    heard: list[str] = []
-
-    def hear(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        heard.append(statement)
-
-    connection = session.connection()
-    sa.event.listen(connection, "before_cursor_execute", hear)
-    yield heard
-    sa.event.remove(connection, "before_cursor_execute", hear)
 
 
 def test_one_mould_serves_the_receipts_of_all_clients(session: Session, desk: Desk) -> None:
