@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlmodel import Session, select
@@ -126,3 +128,35 @@ def test_what_was_given_back_may_be_claimed_by_anybody_and_by_one_alone(runtime:
 
         outbox.release(session, mails[:50], worker="one")
         assert len(outbox.claim(session, runtime.desk, worker="two", limit=MAILS, now=now())) == 50
+
+
+class Watching(Broken):
+    """A sender that notes, before each round's dots, how many mails are being handed over."""
+
+    def __init__(self, sender: Sender, runtime: Runtime) -> None:
+        super().__init__(sender, MAILS)
+        self._runtime = runtime
+        self.seen: list[int] = []
+
+    def release(self, held: Sequence[Held], then: Sequence[Mail] = ()) -> list[Outcome]:
+        self.seen.append(states(self._runtime)[DeliveryState.HANDING_OVER])
+        return super().release(held, then)
+
+
+def test_no_more_than_one_round_is_being_handed_over_however_slowly_answers_are_written(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle = outbox.settle
+
+    def slowly(*arguments: Any, **named: Any) -> None:  # noqa: ANN401 - hands on what it is given
+        time.sleep(0.1)
+        settle(*arguments, **named)
+
+    monkeypatch.setattr(outbox, "settle", slowly)
+    with closing(Worker(runtime)) as worker:
+        watching = worker.sender = Watching(worker.sender, runtime)
+        worker.send_due()
+
+    assert len(watching.seen) > 1
+    assert max(watching.seen) <= ROUND
+    assert states(runtime) == {DeliveryState.ACCEPTED: MAILS}
